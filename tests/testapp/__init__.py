@@ -1,0 +1,1 @@
+"""The tests' user model and a few models that hang off it."""
