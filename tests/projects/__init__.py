@@ -1,0 +1,1 @@
+"""Small projects, each with a user model of another kind; one suite runs in all of them."""

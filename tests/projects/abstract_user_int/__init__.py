@@ -1,0 +1,1 @@
+"""Django's AbstractUser with an integer key."""

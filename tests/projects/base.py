@@ -1,0 +1,48 @@
+"""What the settings of the small projects share: the least that a project with anonauth needs."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import dj_database_url
+
+
+def settings_for(name: str) -> dict[str, Any]:
+    """Return the settings of the project in ``tests/projects/<name>/``."""
+    database = dj_database_url.parse(os.environ.get("TEST_DATABASE_URL") or "sqlite://:memory:")
+    if database["ENGINE"].endswith("postgresql"):
+        # Not the test database of the run that started this one.
+        database["TEST"] = {"NAME": f"test_project_{name}"}
+    return {
+        "SECRET_KEY": "only-for-the-tests-and-long-enough-for-hs256",
+        "ALLOWED_HOSTS": ["*"],
+        "USE_TZ": True,
+        "ROOT_URLCONF": "tests.projects.urls",
+        "AUTH_USER_MODEL": f"{name}.User",
+        "DEFAULT_AUTO_FIELD": "django.db.models.BigAutoField",
+        "INSTALLED_APPS": [
+            "django.contrib.auth",
+            "django.contrib.contenttypes",
+            "django.contrib.sessions",
+            "rest_framework",
+            "anonauth",
+            "anonauth.contrib.simplejwt",
+            f"tests.projects.{name}",
+        ],
+        # Tables are made from the models; only anonauth's own migrations are run.
+        "MIGRATION_MODULES": dict.fromkeys(("auth", "contenttypes", "sessions", name)),
+        "MIDDLEWARE": [
+            "django.contrib.sessions.middleware.SessionMiddleware",
+            "django.middleware.common.CommonMiddleware",
+            "django.middleware.csrf.CsrfViewMiddleware",
+            "django.contrib.auth.middleware.AuthenticationMiddleware",
+            "anonauth.middleware.GuestMiddleware",
+        ],
+        "TEMPLATES": [
+            {"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}
+        ],
+        "PASSWORD_HASHERS": ["django.contrib.auth.hashers.MD5PasswordHasher"],
+        "CACHES": {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}},
+        "DATABASES": {"default": database},
+    }

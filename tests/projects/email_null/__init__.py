@@ -1,0 +1,1 @@
+"""AbstractBaseUser that signs in by e-mail; unique, NULL where there is none; UUID key."""

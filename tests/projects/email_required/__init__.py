@@ -1,0 +1,1 @@
+"""AbstractBaseUser that signs in by e-mail; unique and NOT NULL, no username."""

@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from tests.projects.base import settings_for
+
+globals().update(settings_for("email_required"))

@@ -1,0 +1,1 @@
+"""AbstractBaseUser whose primary key is not named id."""

@@ -1,0 +1,17 @@
+"""A manager of the projects' own, as projects without a username have one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.base_user import BaseUserManager
+
+from anonauth.models import GuestQuerySet
+
+
+class UserManager(BaseUserManager.from_queryset(GuestQuerySet)):  # type: ignore[misc]  # made at run time
+    def create_user(self, password: str | None = None, **fields: Any) -> Any:
+        user = self.model(**fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user

@@ -1,0 +1,101 @@
+"""What holds for every user model; run inside each of the projects by ``test_projects.py``."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.contrib.auth import authenticate, get_user_model
+from django.core.management import call_command
+from django.test import Client
+
+pytestmark = pytest.mark.django_db
+
+User: Any = get_user_model()
+
+
+def sign_in(client: Client, credentials: str) -> dict[str, Any]:
+    response = client.post(
+        "/auth/anonymous/", {"credentials": credentials}, content_type="application/json"
+    )
+    assert response.status_code == 201, response.content
+    body: dict[str, Any] = response.json()
+    return body
+
+
+def bearer(body: dict[str, Any]) -> dict[str, str]:
+    return {"authorization": f"Bearer {body['access']}"}
+
+
+@pytest.mark.parametrize("credentials", ["jwt", "session"])
+def test_a_visitor_becomes_a_guest_who_knows_himself(credentials: str) -> None:
+    client = Client()
+    body = sign_in(client, credentials)
+    headers = bearer(body) if credentials == "jwt" else {}
+    me = client.get("/auth/user/", headers=headers)
+    assert me.status_code == 200
+    user = User.objects.get()
+    assert user.is_guest
+    assert str(user.pk) == body["user"]["id"] == me.json()["id"]
+    assert me.json()["is_anonymous"] is True
+    assert me.json()["email"] is None
+
+
+@pytest.mark.parametrize("credentials", ["jwt", "session"])
+def test_many_guests_have_room_beside_each_other(credentials: str) -> None:
+    ids = {sign_in(Client(), credentials)["user"]["id"] for _ in range(5)}
+    assert len(ids) == 5
+    assert User.objects.guests().count() == 5
+
+
+def test_a_refresh_token_gives_an_access_token_that_works() -> None:
+    client = Client()
+    body = sign_in(client, "jwt")
+    fresh = client.post(
+        "/auth/token/refresh/", {"refresh": body["refresh"]}, content_type="application/json"
+    )
+    assert fresh.status_code == 200, fresh.content
+    me = client.get("/auth/user/", headers=bearer(fresh.json()))
+    assert me.json()["id"] == body["user"]["id"]
+
+
+def test_a_guest_has_no_password_and_no_address_that_can_get_mail() -> None:
+    sign_in(Client(), "jwt")
+    user = User.objects.get()
+    assert not user.has_usable_password()
+    email = getattr(user, "email", None)
+    assert not email or email.endswith(".invalid")
+
+
+@pytest.mark.parametrize("password", ["", None, "!", "anonymous"])
+def test_nobody_signs_in_as_a_guest_by_name(password: str | None) -> None:
+    sign_in(Client(), "jwt")
+    name = User.objects.get().get_username()
+    # None where the username may be NULL; "" and "None" are what a form would make of it.
+    for username in {name, name or "", str(name)}:
+        assert authenticate(username=username, password=password) is None
+        assert authenticate(**{User.USERNAME_FIELD: username}, password=password) is None
+
+
+@pytest.mark.parametrize("credentials", ["jwt", "session"])
+def test_a_guest_can_erase_himself(credentials: str) -> None:
+    client = Client()
+    body = sign_in(client, credentials)
+    headers = bearer(body) if credentials == "jwt" else {}
+    assert client.delete("/auth/user/", headers=headers).status_code == 204
+    assert not User.objects.exists()
+    assert client.get("/auth/user/", headers=headers).status_code == 401
+
+
+def test_system_checks_find_nothing() -> None:
+    out, err = StringIO(), StringIO()
+    call_command("check", stdout=out, stderr=err, fail_level="WARNING")
+    assert "no issues" in out.getvalue()
+    assert not err.getvalue()
+
+
+def test_no_migration_of_anonauth_is_missing() -> None:
+    out = StringIO()
+    call_command("makemigrations", "anonauth", check=True, dry_run=True, stdout=out)
+    assert "No changes detected" in out.getvalue()
