@@ -1,0 +1,1 @@
+"""A newcomer's project: copied out of the tree, it sees only what the wheel installed."""

@@ -1,0 +1,9 @@
+from __future__ import annotations
+
+from django.contrib.auth.models import AbstractUser
+
+from anonauth.models import GuestMixin, GuestUserManager
+
+
+class User(GuestMixin, AbstractUser):
+    objects = GuestUserManager()
