@@ -1,0 +1,150 @@
+"""The override point of a project: values are settings, behavior is a method here."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.contrib.auth import get_user_model
+from django.db.models import Field, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.module_loading import import_string
+
+from anonauth.client_ip import client_ip
+from anonauth.conf import get_settings
+
+#: RFC 2606 reserves the top level domain: no mail to it can ever arrive anywhere.
+PLACEHOLDER_DOMAIN = "guest.invalid"
+
+#: What no profile may write, whatever a project's serializer lets through.
+PROTECTED_FIELDS = frozenset(
+    {
+        "pk",
+        "id",
+        "password",
+        "is_guest",
+        "is_anonymous",
+        "is_active",
+        "is_staff",
+        "is_superuser",
+        "guest_since",
+        "last_seen_at",
+        "upgraded_at",
+        "credentials_revoked_at",
+        "last_login",
+        "date_joined",
+        "groups",
+        "user_permissions",
+        "backend",
+    }
+)
+
+
+def protected_fields() -> frozenset[str]:
+    """Return the attribute names that a profile must not write, with the names of this user model."""
+    model = get_user_model()
+    own = {model.USERNAME_FIELD, model.get_email_field_name(), model._meta.pk.name}
+    return PROTECTED_FIELDS | own
+
+
+class Adapter:
+    """Subclass it, override what you need and name the class in ``ANONAUTH_ADAPTER``."""
+
+    def is_open_for_guests(self, request: HttpRequest) -> bool:
+        """Tell whether new guests are accepted now; the kill switch, asked for each new guest."""
+        return get_settings().enabled
+
+    def client_ip(self, request: HttpRequest) -> str | None:
+        """Return the address that limits count by; a forwarded header is believed only as far as configured."""
+        conf = get_settings()
+        count = conf.trusted_proxy_count
+        if count is None:
+            count = getattr(django_settings, "ALLAUTH_TRUSTED_PROXY_COUNT", 0)
+        header = conf.trusted_client_ip_header
+        if header is None:
+            header = getattr(django_settings, "ALLAUTH_TRUSTED_CLIENT_IP_HEADER", None)
+        return client_ip(request, trusted_proxy_count=count, trusted_header=header)
+
+    def new_username(self) -> str:
+        """Return a name for a new guest; asked again, a few times, when it is taken."""
+        return f"guest-{secrets.token_hex(10)}"
+
+    def new_email(self) -> str:
+        """Return a unique address that can never receive mail, for models that demand one."""
+        return f"{self.new_username()}@{PLACEHOLDER_DOMAIN}"
+
+    def new_guest(self) -> Any:
+        """Return an unsaved guest with no usable password, no address and, where needed, a generated name."""
+        model = get_user_model()
+        now = timezone.now()
+        user = model(is_guest=True, guest_since=now, last_seen_at=now)
+        user.set_unusable_password()
+        email_field = model.get_email_field_name()
+        if email_field and (field := _field(model, email_field)) is not None:
+            setattr(user, email_field, self._empty_email(field))
+        if model.USERNAME_FIELD != email_field:
+            field = model._meta.get_field(model.USERNAME_FIELD)
+            setattr(user, model.USERNAME_FIELD, None if field.null else self.new_username())
+        return user
+
+    def _empty_email(self, field: Field[Any, Any]) -> str | None:
+        if field.null:
+            return None
+        return self.new_email() if field.unique else ""
+
+    def populate(self, user: Any, profile: Mapping[str, Any]) -> None:
+        """Copy the validated profile to the unsaved guest; what decides about rights is set again afterwards."""
+        forbidden = protected_fields()
+        for name, value in profile.items():
+            if name not in forbidden:
+                setattr(user, name, value)
+
+    def user_payload(self, user: Any) -> dict[str, Any]:
+        """Return what the API says of a user."""
+        return {
+            "id": str(user.pk),
+            "is_anonymous": user.is_guest,
+            "email": self.email_of(user),
+            "identities": self.identities(user),
+            "created_at": user.guest_since or getattr(user, "date_joined", None),
+            "last_seen_at": user.last_seen_at,
+            "purge_at": user.purge_at,
+            "upgrade_methods": self.upgrade_methods() if user.is_guest else [],
+        }
+
+    def email_of(self, user: Any) -> str | None:
+        """Return the user's address, or None where there is none or only a placeholder."""
+        name = user.get_email_field_name()
+        email: str = getattr(user, name, None) or ""
+        return None if not email or email.endswith(".invalid") else email
+
+    def identities(self, user: Any) -> list[dict[str, Any]]:
+        """Return the identities that the user has proved."""
+        return []
+
+    def upgrade_methods(self) -> list[str]:
+        """Return the ways in which a guest can become permanent here."""
+        return []
+
+    def can_purge(self, guests: QuerySet[Any]) -> QuerySet[Any]:
+        """Narrow a queryset of guests to those who may be deleted, e.g. exclude who has a paid order."""
+        return guests
+
+
+def _field(model: Any, name: str) -> Field[Any, Any] | None:
+    return next((f for f in model._meta.concrete_fields if f.name == name), None)
+
+
+@lru_cache(maxsize=8)
+def _build(path: str) -> Adapter:
+    adapter: Adapter = import_string(path)()
+    return adapter
+
+
+def get_adapter() -> Adapter:
+    """Return the project's adapter (one instance a process; keep no state of a request in it)."""
+    return _build(get_settings().adapter)

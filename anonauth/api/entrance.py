@@ -1,0 +1,74 @@
+"""The way of a visitor to a guest, for the API and for pages alike: guards in the order of their cost, then the flow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.http import HttpRequest
+
+from anonauth.adapter import get_adapter
+from anonauth.api.throttles import check_rate_limits
+from anonauth.capacity import check_capacity
+from anonauth.captcha import get_captcha
+from anonauth.conf import get_settings
+from anonauth.flows.sign_in import SignedIn, SignInFacts, find_by_key, sign_in
+from anonauth.guards import check_open, check_person
+
+GROUP = "anonauth.sign_in"
+
+
+def admit(request: HttpRequest) -> None:
+    """Stop who is not let in, before anything of the body is looked at: kill switch, robots, rate limits.
+
+    The limits come before the captcha, so that a refusal does not burn the visitor's single-use token.
+
+    Raises:
+        AnonymousDisabled, AutomatedClient, RateLimited, RateLimitUnavailable
+    """
+    check_open(request)
+    check_person(request)
+    limits = get_settings().rate_limits
+    if limits:
+        ip = get_adapter().client_ip(request)
+        check_rate_limits(request, group=GROUP, rates=limits, ip=ip)
+
+
+def enter(
+    request: HttpRequest,
+    *,
+    credentials: str,
+    profile: Mapping[str, Any] | None = None,
+    captcha_token: str | None = None,
+    key: str | None = None,
+) -> SignedIn:
+    """Create the guest for a request that :func:`admit` let through, or find the one that its key made.
+
+    Raises:
+        CaptchaFailed, CaptchaUnavailable, CapacityReached, IdempotencyKeyUsed, InvalidInput, UsernamesExhausted
+    """
+    if key is not None and (found := find_by_key(key)) is not None:
+        return SignedIn(found, created=False)
+    conf = get_settings()
+    captcha = get_captcha()
+    if captcha is not None:
+        # The provider is asked outside of any transaction of ours.
+        ip = get_adapter().client_ip(request)
+        captcha.verify(captcha_token or "", remote_ip=ip)
+    check_capacity(max_guests=conf.max_guests, interval=conf.capacity_interval)
+    return sign_in(
+        facts=facts_of(request, credentials=credentials),
+        profile=profile,
+        key=key,
+        key_window=conf.idempotency_window,
+    )
+
+
+def facts_of(request: HttpRequest, *, credentials: str) -> SignInFacts:
+    """Return what receivers of ``guest_created`` may know of the request."""
+    return SignInFacts(
+        ip_address=get_adapter().client_ip(request),
+        user_agent=request.headers.get("User-Agent", ""),
+        language=getattr(request, "LANGUAGE_CODE", ""),
+        credentials=credentials,
+    )

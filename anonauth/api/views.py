@@ -1,0 +1,164 @@
+"""The endpoints. Each parses, calls a flow, answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth import logout
+from django.utils.cache import patch_cache_control, patch_vary_headers
+from django.utils.module_loading import import_string
+from rest_framework import status
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+from rest_framework.views import APIView
+
+from anonauth.adapter import get_adapter
+from anonauth.api.entrance import admit, enter
+from anonauth.api.errors import exception_handler
+from anonauth.api.parsers import BoundedJSONParser
+from anonauth.api.serializers import SignInSerializer, SignOutSerializer
+from anonauth.captcha import public_config
+from anonauth.conf import get_settings
+from anonauth.credentials import Credentials, allowed_credentials, get_credentials
+from anonauth.exceptions import AlreadyPermanent, WouldLoseData
+from anonauth.flows.purge import purge_guest
+from anonauth.flows.sign_out import sign_out_everywhere
+from anonauth.guards import check_same_site
+from anonauth.models import is_guest, is_permanent
+
+
+class AnonauthView(APIView):
+    """What all endpoints share; nothing of it depends on the project's REST_FRAMEWORK settings."""
+
+    renderer_classes = (JSONRenderer,)
+    parser_classes = (BoundedJSONParser,)
+    content_negotiation_class = DefaultContentNegotiation
+    permission_classes: Any = ()
+    throttle_classes = ()
+    versioning_class = None
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        kinds = allowed_credentials().values()
+        return [import_string(kind.authentication_class)() for kind in kinds]
+
+    def get_exception_handler(self) -> Any:
+        return exception_handler
+
+    def finalize_response(
+        self, request: Request, response: Any, *args: Any, **kwargs: Any
+    ) -> Response:
+        answer: Response = super().finalize_response(request, response, *args, **kwargs)
+        if not answer.has_header("Cache-Control"):
+            # SECURITY: a shared cache that kept this answer would give one guest's credentials to many visitors.
+            patch_cache_control(answer, private=True, no_store=True)
+            patch_vary_headers(answer, ["Authorization", "Cookie"])
+        return answer
+
+
+class AnonymousView(AnonauthView):
+    """Sign in anonymously."""
+
+    def post(self, request: Request) -> Response:
+        """Make the visitor a guest: 201; answer a guest with himself and fresh credentials: 200."""
+        if is_permanent(request.user):
+            raise AlreadyPermanent
+        here = is_guest(request.user)
+        if not here:
+            admit(request._request)
+        # Nothing sent is the common case; it needs no serializer.
+        data = validated(SignInSerializer, request) if request.data else {}
+        kind = get_credentials(data.get("credentials"))
+        check_same_site(request._request, sets_cookie=kind.sets_cookie)
+        if here:
+            return self.answer(request, kind, request.user, status.HTTP_200_OK)
+        entered = enter(
+            request._request,
+            credentials=kind.name,
+            profile=data.get("profile"),
+            captcha_token=data.get("captcha_token"),
+            key=request.headers.get("Idempotency-Key"),
+        )
+        code = status.HTTP_201_CREATED if entered.created else status.HTTP_200_OK
+        return self.answer(request, kind, entered.user, code)
+
+    def answer(self, request: Request, kind: Credentials, user: Any, code: int) -> Response:
+        body = {"user": get_adapter().user_payload(user), "credentials": kind.name}
+        return Response(body | kind.issue(request._request, user), status=code)
+
+
+class UserView(AnonauthView):
+    """The user at hand."""
+
+    permission_classes = (IsAuthenticated,)
+
+    def get(self, request: Request) -> Response:
+        """Tell who is signed in."""
+        return Response(get_adapter().user_payload(request.user))
+
+    def delete(self, request: Request) -> Response:
+        """Delete a guest with all that is his."""
+        purge_guest(user_id=request.user.pk)
+        logout(request._request)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class SignOutView(AnonauthView):
+    """The end of this credential, of the others, or of all."""
+
+    permission_classes = (IsAuthenticated,)
+
+    def post(self, request: Request) -> Response:
+        """End what ``scope`` names; a guest has to confirm that he loses his way back."""
+        data = validated(SignOutSerializer, request)
+        user, scope, kind = request.user, data["scope"], self.kind_at_hand(request)
+        if scope == "others":
+            sign_out_everywhere(user)
+            return Response(kind.renew(request._request, user))
+        if is_guest(user):
+            if not data["lose_data"]:
+                raise WouldLoseData
+            scope = "global"  # nobody can come back as this guest: nothing may stay open
+        if scope == "global":
+            sign_out_everywhere(user)
+            logout(request._request)
+        else:
+            kind.end(request._request, user, data)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def kind_at_hand(self, request: Request) -> Credentials:
+        """Return the kind of credential that this request carries."""
+        by = request.successful_authenticator
+        kinds = allowed_credentials().values()
+        return next(k for k in kinds if type(by) is import_string(k.authentication_class))
+
+
+class SettingsView(AnonauthView):
+    """What a client needs to draw its sign-in page."""
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        return []  # the same answer for everybody, so that it can be cached
+
+    def get(self, request: Request) -> Response:
+        """Tell how one signs in here."""
+        adapter = get_adapter()
+        body = {
+            "enabled": adapter.is_open_for_guests(request._request),
+            "credentials": list(allowed_credentials()),
+            "captcha": public_config(),
+            "upgrade_methods": adapter.upgrade_methods(),
+            "purge_after": int(get_settings().purge_after.total_seconds()),
+        }
+        return Response(body, headers={"Cache-Control": "public, max-age=60"})
+
+
+def validated(serializer_class: type[Serializer[Any]], request: Request) -> dict[str, Any]:
+    """Return the validated body of a request."""
+    serializer = serializer_class(data=request.data, context={"request": request})
+    serializer.is_valid(raise_exception=True)
+    data: dict[str, Any] = serializer.validated_data
+    return data

@@ -1,0 +1,12 @@
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class AnonauthConfig(AppConfig):
+    name = "anonauth"
+    label = "anonauth"
+    verbose_name = _("Anonymous users")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from anonauth import checks  # noqa: F401  registers the system checks; needs the app registry

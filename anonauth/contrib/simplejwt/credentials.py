@@ -1,0 +1,55 @@
+"""The kind ``"jwt"``: an access and a refresh token in the body of the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.apps import apps
+from django.http import HttpRequest
+from django.utils.translation import gettext
+from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.settings import api_settings
+
+from anonauth.contrib.simplejwt.refresh import access_fields
+from anonauth.contrib.simplejwt.tokens import RefreshToken
+from anonauth.credentials import Credentials
+from anonauth.exceptions import InvalidInput, ScopeUnavailable
+
+BLACKLIST_APP = "rest_framework_simplejwt.token_blacklist"
+
+
+class JWTCredentials(Credentials):
+    """A pair of simplejwt."""
+
+    name = "jwt"
+    authentication_class = "anonauth.contrib.simplejwt.authentication.JWTAuthentication"
+    sets_cookie = False
+
+    def issue(self, request: HttpRequest, user: Any) -> dict[str, Any]:
+        token = RefreshToken.for_user(user)
+        return {**access_fields(token), "refresh": str(token)}
+
+    def end(self, request: HttpRequest, user: Any, data: Mapping[str, Any]) -> None:
+        """Blacklist the refresh token in the body; the access token dies of age."""
+        if not apps.is_installed(BLACKLIST_APP):
+            raise ScopeUnavailable
+        try:
+            token = RefreshToken(data.get("refresh", ""))  # type: ignore[arg-type]
+        except TokenError as error:
+            message = gettext("Send the refresh token that is to be ended.")
+            raise InvalidInput({"refresh": [{"code": "invalid", "message": message}]}) from error
+        owner = str(getattr(user, api_settings.USER_ID_FIELD))
+        if token.get(api_settings.USER_ID_CLAIM) == owner:  # nobody ends another one's
+            token.blacklist()
+
+    def forget(self, user: Any) -> None:
+        """Blacklist all outstanding tokens, before a delete makes them ownerless: one SELECT, one INSERT."""
+        if not apps.is_installed(BLACKLIST_APP):
+            return
+        outstanding = apps.get_model("token_blacklist", "OutstandingToken")
+        blacklisted = apps.get_model("token_blacklist", "BlacklistedToken")
+        open_tokens = outstanding.objects.filter(user_id=user.pk, blacklistedtoken__isnull=True)
+        rows = [blacklisted(token_id=pk) for pk in open_tokens.values_list("pk", flat=True)]
+        if rows:
+            blacklisted.objects.bulk_create(rows, ignore_conflicts=True)

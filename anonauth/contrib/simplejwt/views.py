@@ -1,0 +1,36 @@
+"""Renewing tokens over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import Http404
+from rest_framework import serializers
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from anonauth.api.serializers import StrictSerializer
+from anonauth.api.views import AnonauthView, validated
+from anonauth.contrib.simplejwt.refresh import refresh_tokens
+from anonauth.credentials import allowed_credentials
+
+
+class RefreshSerializer(StrictSerializer):
+    """The body of ``POST token/refresh/``."""
+
+    refresh = serializers.CharField(max_length=8192)
+
+
+class TokenRefreshView(AnonauthView):
+    """Fresh tokens for a refresh token."""
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        return []  # the access token may be long dead
+
+    def post(self, request: Request) -> Response:
+        """Answer with an access token and, where simplejwt rotates them, a refresh token."""
+        if "jwt" not in allowed_credentials():
+            raise Http404
+        data = validated(RefreshSerializer, request)
+        return Response(refresh_tokens(data["refresh"]))

@@ -1,0 +1,111 @@
+"""The kinds of credentials that sign-in issues: an extension point, and the Django session built in."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, ClassVar
+
+from django.conf import settings as django_settings
+from django.contrib.auth import SESSION_KEY, login, logout, update_session_auth_hash
+from django.http import HttpRequest
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext
+
+from anonauth.conf import get_settings
+from anonauth.exceptions import InvalidInput
+
+BUILT_IN = {
+    "jwt": "anonauth.contrib.simplejwt.credentials.JWTCredentials",
+    "session": "anonauth.credentials.SessionCredentials",
+}
+
+
+class Credentials(ABC):
+    """One kind of credential: how it is issued, recognized and ended.
+
+    All kinds end together when the user's ``credentials_revoked_at`` changes, so they have to depend on
+    ``get_session_auth_hash()``.
+    """
+
+    name: ClassVar[str]
+    #: Dotted path of the REST framework authentication class that recognizes the credential.
+    authentication_class: ClassVar[str]
+    #: Whether the browser stores it by itself, so that other sites can make it use it.
+    sets_cookie: ClassVar[bool]
+
+    @abstractmethod
+    def issue(self, request: HttpRequest, user: Any) -> dict[str, Any]:
+        """Sign the user in and return what is added to the body of the answer."""
+
+    @abstractmethod
+    def end(self, request: HttpRequest, user: Any, data: Mapping[str, Any]) -> None:
+        """End the credential of this request alone.
+
+        Raises:
+            ScopeUnavailable: this kind cannot do that.
+            InvalidInput: something that it needs is not in the body.
+        """
+
+    def renew(self, request: HttpRequest, user: Any) -> dict[str, Any]:
+        """Issue the credential at hand again after all have been ended; returns what is added to the body."""
+        return self.issue(request, user)
+
+    def forget(self, user: Any) -> None:  # noqa: B027  nothing stored is the common case
+        """Make whatever is stored of the user's credentials useless, before he is signed out everywhere or deleted."""
+
+
+class SessionCredentials(Credentials):
+    """Django's session cookie."""
+
+    name = "session"
+    authentication_class = "anonauth.api.authentication.SessionAuthentication"
+    sets_cookie = True
+
+    def issue(self, request: HttpRequest, user: Any) -> dict[str, Any]:
+        if request.session.get(SESSION_KEY) == user._meta.pk.value_to_string(user):
+            return {}
+        # Django's login() gives the session a new key (no fixation) and keeps a visitor's data in it.
+        login(request, user, backend=session_backend())
+        return {}
+
+    def renew(self, request: HttpRequest, user: Any) -> dict[str, Any]:
+        # Django's own for a changed password: a new key, the new hash, the data stay.
+        update_session_auth_hash(request, user)
+        return {}
+
+    def end(self, request: HttpRequest, user: Any, data: Mapping[str, Any]) -> None:
+        logout(request)
+
+
+def session_backend() -> str:
+    """Return the entry of AUTHENTICATION_BACKENDS that loads a guest from his session."""
+    return get_settings().session_backend or str(django_settings.AUTHENTICATION_BACKENDS[0])
+
+
+@lru_cache(maxsize=16)
+def _build(path: str) -> Credentials:
+    kind: Credentials = import_string(path)()
+    return kind
+
+
+def allowed_credentials() -> dict[str, Credentials]:
+    """Return the kinds that ANONAUTH_CREDENTIALS allows, by name, the default first."""
+    kinds = (_build(BUILT_IN.get(entry, entry)) for entry in get_settings().credentials)
+    return {kind.name: kind for kind in kinds}
+
+
+def get_credentials(name: str | None = None) -> Credentials:
+    """Return the kind that a client asked for, or the default one.
+
+    Raises:
+        InvalidInput: the kind is not allowed here.
+    """
+    kinds = allowed_credentials()
+    if name is None:
+        return next(iter(kinds.values()))
+    if name not in kinds:
+        message = gettext("Choose one of: %(kinds)s.") % {"kinds": ", ".join(kinds)}
+        raise InvalidInput({"credentials": [{"code": "invalid_choice", "message": message}]})
+    return kinds[name]

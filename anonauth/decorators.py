@@ -1,0 +1,154 @@
+"""Guards for views, function and async ones, with or without parentheses.
+
+The visitor is sent to the login page, as by Django's ``login_required``; the guest to where he can upgrade. For
+class-based views see ``anonauth.mixins``, for REST framework ``anonauth.api.permissions``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.conf import settings as django_settings
+from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import redirect, resolve_url
+from django.utils.cache import patch_cache_control
+
+from anonauth.conf import get_settings
+from anonauth.exceptions import AutomatedClient
+from anonauth.guards import SAFE_METHODS
+from anonauth.models import is_guest, is_permanent
+from anonauth.shortcuts import asign_in, sign_in, was_signed_in
+
+View = Callable[..., Any]
+Guard = Callable[[HttpRequest, Any], HttpResponseBase | None]
+
+
+def permanent_required(
+    view: View | None = None,
+    *,
+    login_url: str | None = None,
+    upgrade_url: str | None = None,
+    redirect_field_name: str = REDIRECT_FIELD_NAME,
+) -> Any:
+    """Let permanent users in; send a visitor to log in and a guest to upgrade, both with the way back.
+
+    Args:
+        view: the view, when used without parentheses.
+        login_url: URL or URL name for visitors; default: LOGIN_URL.
+        upgrade_url: URL or URL name for guests; default: ANONAUTH_UPGRADE_URL, else LOGIN_URL.
+        redirect_field_name: the parameter that carries the way back.
+    """
+
+    def guard(request: HttpRequest, user: Any) -> HttpResponseBase | None:
+        if is_permanent(user):
+            return None
+        target = login_url
+        if is_guest(user):
+            target = upgrade_url or get_settings().upgrade_url or login_url
+        return _redirect(request, target, redirect_field_name)
+
+    return _decorator(guard, view)
+
+
+def guest_required(
+    view: View | None = None,
+    *,
+    login_url: str | None = None,
+    permanent_url: str | None = None,
+    redirect_field_name: str = REDIRECT_FIELD_NAME,
+) -> Any:
+    """Let guests in; send a visitor to log in and a permanent user away.
+
+    Args:
+        view: the view, when used without parentheses.
+        login_url: URL or URL name for visitors; default: LOGIN_URL.
+        permanent_url: URL or URL name for permanent users; default: LOGIN_REDIRECT_URL.
+        redirect_field_name: the parameter that carries a visitor's way back.
+    """
+
+    def guard(request: HttpRequest, user: Any) -> HttpResponseBase | None:
+        if is_guest(user):
+            return None
+        if user.is_authenticated:
+            return redirect(permanent_url or django_settings.LOGIN_REDIRECT_URL)
+        return _redirect(request, login_url, redirect_field_name)
+
+    return _decorator(guard, view)
+
+
+def sign_in_guest(view: View | None = None, *, safe_methods: frozenset[str] = SAFE_METHODS) -> Any:
+    """Make a visitor a guest before the view runs, in requests that write; reading never makes one.
+
+    A known robot stays a visitor and the view runs. Any other refusal is raised, for ``GuestMiddleware`` to answer.
+
+    Args:
+        view: the view, when used without parentheses.
+        safe_methods: the methods that make no guest; one may add to them, never take away.
+    """
+    reading = safe_methods | SAFE_METHODS
+
+    def decorate(view: View) -> View:
+        if iscoroutinefunction(view):
+
+            @wraps(view)
+            async def awrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+                if request.method not in reading:
+                    try:
+                        await asign_in(request)
+                    except AutomatedClient:
+                        pass
+                return _private(request, await view(request, *args, **kwargs))
+
+            return awrapped
+
+        @wraps(view)
+        def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            if request.method not in reading:
+                try:
+                    sign_in(request)
+                except AutomatedClient:
+                    pass
+            return _private(request, view(request, *args, **kwargs))
+
+        return wrapped
+
+    return decorate if view is None else decorate(view)
+
+
+def _private(request: HttpRequest, response: Any) -> Any:
+    # SECURITY: Set-Cookie in a cached answer would give one guest to many visitors.
+    if was_signed_in(request):
+        patch_cache_control(response, private=True, no_store=True)
+    return response
+
+
+def _redirect(request: HttpRequest, url: str | None, field_name: str) -> HttpResponseBase:
+    # Like Django's user_passes_test, but with the path alone, which can point to no other site.
+    target = resolve_url(url or django_settings.LOGIN_URL)
+    return redirect_to_login(request.get_full_path(), target, field_name)
+
+
+def _decorator(guard: Guard, view: View | None) -> Any:
+    def decorate(view: View) -> View:
+        if iscoroutinefunction(view):
+
+            @wraps(view)
+            async def awrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+                refusal = await sync_to_async(guard)(request, await request.auser())
+                return refusal or await view(request, *args, **kwargs)
+
+            return awrapped
+
+        @wraps(view)
+        def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            return guard(request, request.user) or view(request, *args, **kwargs)
+
+        return wrapped
+
+    return decorate if view is None else decorate(view)

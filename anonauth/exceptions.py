@@ -1,0 +1,150 @@
+"""What anonauth refuses, one class a reason.
+
+``code`` is the stable name that clients read. The HTTP status of each code lives in ``anonauth.api.errors`` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+
+class AnonauthError(Exception):
+    """Base of every refusal; ``message`` says what happened and what to do about it."""
+
+    code: ClassVar[str] = "error"
+    default_message: ClassVar[str | Promise] = _("The request was refused.")
+
+    def __init__(self, message: str | Promise | None = None) -> None:
+        self.message = self.default_message if message is None else message
+        super().__init__(self.message)
+
+
+class AnonymousDisabled(AnonauthError):
+    """New guests are not accepted now (ANONAUTH_ENABLED, Adapter.is_open_for_guests)."""
+
+    code = "anonymous_disabled"
+    default_message = _("Anonymous sign-in is switched off.")
+
+
+class AutomatedClient(AnonauthError):
+    """A known crawler or a prefetch asked for a guest."""
+
+    code = "automated_client"
+    default_message = _("Anonymous sign-in is for people; this client announced itself as a robot.")
+
+
+class CrossSite(AnonauthError):
+    """A page of another site made the browser send this request."""
+
+    code = "cross_site"
+    default_message = _("This request came from another site.")
+
+
+class RateLimited(AnonauthError):
+    """Too many attempts from this network; ``retry_after`` is in whole seconds."""
+
+    code = "rate_limited"
+    default_message = _("Too many attempts. Try again later.")
+
+    def __init__(self, retry_after: int, message: str | Promise | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class RateLimitUnavailable(AnonauthError):
+    """The cache that counts attempts does not answer (see ANONAUTH_FAIL_OPEN)."""
+
+    code = "rate_limit_unavailable"
+    default_message = _("Anonymous sign-in is not available at this moment. Try again soon.")
+
+
+class CaptchaFailed(AnonauthError):
+    """The captcha token is missing, wrong, used or not for this site."""
+
+    code = "captcha_failed"
+    default_message = _("The captcha was not solved. Solve a new one and try again.")
+
+
+class CaptchaUnavailable(AnonauthError):
+    """The captcha provider does not answer, or refuses our own key."""
+
+    code = "captcha_unavailable"
+    default_message = _("The captcha cannot be checked at this moment. Try again soon.")
+
+
+class CapacityReached(AnonauthError):
+    """ANONAUTH_MAX_GUESTS guests exist."""
+
+    code = "capacity_reached"
+    default_message = _("No more anonymous users are accepted at this moment.")
+
+
+class AlreadyPermanent(AnonauthError):
+    """A permanent user asked to be signed in anonymously."""
+
+    code = "already_permanent"
+    default_message = _("You are signed in to an account already.")
+
+
+class NotAnonymous(AnonauthError):
+    """The act is for guests, and this user is permanent."""
+
+    code = "not_anonymous"
+    default_message = _("This is for anonymous users only.")
+
+
+class WouldLoseData(AnonauthError):
+    """A guest who signs out can never come back; he has to say that he knows."""
+
+    code = "would_lose_data"
+    default_message = _(
+        "Signing out ends your access to everything that you made here. "
+        'Send {"lose_data": true} if that is what you want.'
+    )
+
+
+class ScopeUnavailable(AnonauthError):
+    """This kind of credential cannot be ended alone."""
+
+    code = "scope_unavailable"
+    default_message = _("This credential cannot be ended alone; use the scope “global”.")
+
+
+class IdempotencyKeyUsed(AnonauthError):
+    """The guest that this Idempotency-Key once made is no guest any more."""
+
+    code = "idempotency_key_used"
+    default_message = _("This Idempotency-Key has been used. Send a new one.")
+
+
+class UsernamesExhausted(AnonauthError):
+    """``Adapter.new_username()`` kept returning names that are taken."""
+
+    code = "usernames_exhausted"
+    default_message = _("No name could be found for a new anonymous user. Try again.")
+
+
+class ProtectedData(AnonauthError):
+    """Rows that must not be deleted (PROTECT, RESTRICT) belong to this guest."""
+
+    code = "protected_data"
+    default_message = _("Some of this user's data must be kept; nothing was deleted.")
+
+
+class InvalidInput(AnonauthError):
+    """The body was understood and is wrong; ``fields`` maps a field's name to its faults."""
+
+    code = "invalid"
+    default_message = _("Some of the values sent are not valid.")
+
+    def __init__(
+        self,
+        fields: Mapping[str, list[dict[str, str]]],
+        message: str | Promise | None = None,
+    ) -> None:
+        self.fields = dict(fields)
+        super().__init__(message)

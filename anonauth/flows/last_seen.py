@@ -1,0 +1,30 @@
+"""A guest came back: remember when, at most once in an interval."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.db.models import Q
+from django.utils import timezone
+
+
+def touch(user: Any, *, interval: timedelta) -> bool:
+    """Write a guest's ``last_seen_at`` if it is older than the interval; one UPDATE, else nothing.
+
+    Args:
+        user: any user; a permanent one is left alone. The instance changes with the row.
+        interval: the least time between two writes.
+
+    Returns:
+        Whether a row was written.
+    """
+    now = timezone.now()
+    if not user.is_guest or (user.last_seen_at and now - user.last_seen_at < interval):
+        return False
+    # Parallel requests all come here; the repeated condition lets one of them write.
+    due = Q(last_seen_at__isnull=True) | Q(last_seen_at__lte=now - interval)
+    rows = get_user_model()._base_manager.filter(due, pk=user.pk, is_guest=True)
+    user.last_seen_at = now
+    return bool(rows.update(last_seen_at=now))

@@ -1,0 +1,135 @@
+"""The user's side of a guest (an abstract mixin, its queryset and manager) and the tables of our own."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.conf import settings
+from django.contrib.auth.models import UserManager
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from anonauth.conf import get_settings
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser as UserBase
+else:
+    UserBase = models.Model
+
+M = TypeVar("M", bound=models.Model)
+
+
+class GuestQuerySet(models.QuerySet[M]):
+    """Adds the questions about guests to the user model's queryset."""
+
+    def guests(self) -> GuestQuerySet[M]:
+        """Return the anonymous users."""
+        return self.filter(is_guest=True)
+
+    def permanent(self) -> GuestQuerySet[M]:
+        """Return everybody else."""
+        return self.filter(is_guest=False)
+
+    def stale(self, *, before: datetime) -> GuestQuerySet[M]:
+        """Return the guests who were last seen before a moment; one index range scan.
+
+        A guest whose last visit is unknown is never stale: doubt spares him.
+        """
+        return self.filter(is_guest=True, last_seen_at__lt=before)
+
+
+class GuestUserManager(UserManager.from_queryset(GuestQuerySet)):  # type: ignore[misc]
+    """Django's ``UserManager`` with ``guests()``, ``permanent()`` and ``stale()``.
+
+    A project with a manager of its own mixes the queryset in instead:
+    ``BaseUserManager.from_queryset(GuestQuerySet)``.
+    """
+
+    use_in_migrations = False  # so that no project's migration imports anonauth
+
+
+class GuestMixin(UserBase):
+    """Makes a user model able to hold guests; the first base, before ``AbstractUser`` or ``AbstractBaseUser``.
+
+    The column, the JSON key and the token claim are named ``is_anonymous``, the attribute is not: it would hide
+    ``AbstractBaseUser.is_anonymous``, which Django documents as False for every saved user and which permission
+    backends, allauth and others rely on.
+    """
+
+    is_guest = models.BooleanField(
+        _("anonymous"),
+        default=False,
+        editable=False,
+        db_column="is_anonymous",
+        help_text=_("Signed in without having proved an identity yet."),
+    )
+    guest_since = models.DateTimeField(_("guest since"), null=True, blank=True, editable=False)
+    last_seen_at = models.DateTimeField(_("last seen"), null=True, blank=True, editable=False)
+    upgraded_at = models.DateTimeField(_("upgraded"), null=True, blank=True, editable=False)
+    credentials_revoked_at = models.DateTimeField(
+        _("credentials revoked"), null=True, blank=True, editable=False
+    )
+
+    class Meta:
+        abstract = True
+        indexes = [
+            models.Index(
+                fields=["last_seen_at"],
+                condition=models.Q(is_guest=True),
+                name="%(class)s_stale_guests",
+            )
+        ]
+
+    @property
+    def purge_at(self) -> datetime | None:
+        """The moment from which this guest may be purged if he does not return; None for a permanent user."""
+        if not self.is_guest or self.last_seen_at is None:
+            return None
+        return self.last_seen_at + get_settings().purge_after
+
+    def get_session_auth_hash(self) -> str:
+        """Return Django's session hash, which also changes when all credentials are revoked."""
+        return self._bind_to_revocation(super().get_session_auth_hash())
+
+    def get_session_auth_fallback_hash(self) -> Iterator[str]:
+        """Yield the hashes under SECRET_KEY_FALLBACKS, bound in the same way."""
+        for auth_hash in super().get_session_auth_fallback_hash():
+            yield self._bind_to_revocation(auth_hash)
+
+    def _bind_to_revocation(self, auth_hash: str) -> str:
+        # Unchanged while nothing was revoked, so that installing anonauth signs nobody out. The input is an HMAC
+        # under SECRET_KEY already; a plain digest of it reveals and forges nothing.
+        if self.credentials_revoked_at is None:
+            return auth_hash
+        moment = self.credentials_revoked_at.timestamp()
+        return hashlib.sha256(f"{auth_hash}|{moment!r}".encode()).hexdigest()
+
+
+class SignInKey(models.Model):
+    """Remembers for a few minutes which guest an ``Idempotency-Key`` made. Only a keyed hash is stored."""
+
+    key_hash = models.CharField(max_length=64, primary_key=True)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=True
+    )
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        verbose_name = _("sign-in key")
+        verbose_name_plural = _("sign-in keys")
+
+    def __str__(self) -> str:
+        return f"{self.key_hash[:8]}…"
+
+
+def is_guest(user: Any) -> bool:
+    """Tell whether a user, of any kind and also ``AnonymousUser``, is a guest; no query."""
+    return bool(getattr(user, "is_guest", False)) and bool(user.is_authenticated)
+
+
+def is_permanent(user: Any) -> bool:
+    """Tell whether a user, of any kind and also ``AnonymousUser``, is signed in and no guest; no query."""
+    return user is not None and bool(user.is_authenticated) and not user.is_guest

@@ -1,0 +1,86 @@
+"""The Python face for projects with pages of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.http import HttpRequest
+
+from anonauth.api.entrance import admit, enter
+from anonauth.credentials import SessionCredentials
+from anonauth.guards import SAFE_METHODS, check_same_site
+from anonauth.models import is_guest, is_permanent
+
+__all__ = ["asign_in", "is_guest", "is_permanent", "sign_in", "was_signed_in"]
+
+#: Where the widgets of Turnstile, hCaptcha and reCAPTCHA put their token into a form.
+CAPTCHA_FIELDS = (
+    "captcha_token",
+    "cf-turnstile-response",
+    "h-captcha-response",
+    "g-recaptcha-response",
+)
+
+
+def sign_in(
+    request: HttpRequest,
+    *,
+    profile: Mapping[str, Any] | None = None,
+    idempotency_key: str | None = None,
+    captcha_token: str | None = None,
+) -> Any:
+    """Return the user of this request; a visitor becomes a guest with a session first.
+
+    Call it at the first write, in a POST: what a visitor has in his session stays in it.
+
+    Args:
+        request: a POST, PUT, PATCH or DELETE of a browser.
+        profile: validated values for ``Adapter.populate``.
+        idempotency_key: makes a double click one guest; default: the ``Idempotency-Key`` header. It has to be made
+            in the browser: one in a page that is cached would sign many visitors in as one guest.
+        captcha_token: default: the form field in which the configured provider's widget puts it.
+
+    Raises:
+        ValueError: the method is a safe one; crawlers and prefetches would make guests.
+        AnonauthError: any of the refusals that ``POST anonymous/`` has. Uncaught, ``GuestMiddleware`` answers it.
+    """
+    user: Any = request.user
+    if user.is_authenticated:
+        return user
+    if request.method in SAFE_METHODS:
+        raise ValueError(f"sign_in() was called in a {request.method} request; call it in a POST.")
+    admit(request)
+    check_same_site(request, sets_cookie=True)
+    kind = SessionCredentials()
+    entered = enter(
+        request,
+        credentials=kind.name,
+        profile=profile,
+        captcha_token=_captcha_token(request) if captcha_token is None else captcha_token,
+        key=idempotency_key or request.headers.get("Idempotency-Key"),
+    )
+    kind.issue(request, entered.user)
+    request.META["anonauth.signed_in"] = True
+    return entered.user
+
+
+async def asign_in(request: HttpRequest, **options: Any) -> Any:
+    """Do what :func:`sign_in` does, for async views."""
+    user = await sync_to_async(sign_in)(request, **options)
+
+    async def auser() -> Any:
+        return user
+
+    request.auser = auser  # Django 5.2's login() leaves the visitor there
+    return user
+
+
+def was_signed_in(request: HttpRequest) -> bool:
+    """Tell whether this very request made its visitor a guest: nobody may cache the answer."""
+    return bool(request.META.get("anonauth.signed_in"))
+
+
+def _captcha_token(request: HttpRequest) -> str | None:
+    return next((request.POST[name] for name in CAPTCHA_FIELDS if request.POST.get(name)), None)

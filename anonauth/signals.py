@@ -1,0 +1,13 @@
+"""Signals of the life cycle of a guest. Each is sent after the commit; a failing receiver is logged and changes nothing.
+
+``guest_created``
+    ``sender`` the user model, ``user`` the new guest, ``facts`` a
+    :class:`~anonauth.flows.sign_in.SignInFacts` about the request.
+``guest_purged``
+    ``sender`` the user model, ``user_id`` the key that the row had.
+"""
+
+from django.dispatch import Signal
+
+guest_created = Signal()
+guest_purged = Signal()
