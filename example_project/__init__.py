@@ -1,0 +1,1 @@
+"""Saltbox, a small shop that shows how a project uses anonauth."""

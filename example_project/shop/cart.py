@@ -1,0 +1,54 @@
+"""The cart: add pieces, change their number."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.db.models import F
+
+from example_project.accounts.models import User
+from example_project.shop.exceptions import NotEnoughStock, TooMany
+from example_project.shop.models import MAX_QUANTITY, CartItem, Product
+
+
+def add(*, user: User, product: Product, quantity: int) -> CartItem:
+    """Put pieces into the cart, on top of those that are there; two clicks at once lose none.
+
+    Raises NotEnoughStock or TooMany, and leaves the cart as it was.
+    """
+    with transaction.atomic():
+        _check(product, quantity)
+        item, created = CartItem.objects.get_or_create(
+            user=user, product=product, defaults={"quantity": quantity}
+        )
+        if not created:
+            # The database adds up, and the row stays locked until the sum is checked.
+            rows = CartItem.objects.filter(pk=item.pk, quantity__lte=product.most - quantity)
+            if not rows.update(quantity=F("quantity") + quantity):
+                _refuse(product)
+            item.refresh_from_db(fields=["quantity"])
+    return item
+
+
+def change(item: CartItem, *, quantity: int) -> None:
+    """Set the number of pieces; none takes the item out of the cart."""
+    if quantity == 0:
+        item.delete()
+        return
+    _check(item.product, quantity)
+    item.quantity = quantity
+    item.save(update_fields=["quantity"])
+
+
+def _check(product: Product, quantity: int) -> None:
+    if quantity < 1:
+        raise ValueError("A cart holds one piece or more.")
+    if quantity > product.most:
+        _refuse(product)
+
+
+def _refuse(product: Product) -> None:
+    if product.stock == 0:
+        raise NotEnoughStock(f"{product.name} is sold out.")
+    if product.stock < MAX_QUANTITY:
+        raise NotEnoughStock(f"We have only {product.stock} of {product.name} left.")
+    raise TooMany(f"You can have {MAX_QUANTITY} of {product.name} at most.")
