@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,11 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "example_project.shop.api.errors.exception_handler",
+}
+SIMPLE_JWT = {
+    # For a guest the refresh token is the account: it lives longer than anonauth keeps him, and each use renews it.
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=60),
+    "ROTATE_REFRESH_TOKENS": True,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Saltbox",
