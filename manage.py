@@ -144,7 +144,8 @@ def pip(*arguments: str) -> None:
     """Run ``pip install`` in ``.venv``; output to a file, of a failure one line is shown."""
     command = [str(VENV_PYTHON), "-m", "pip", "install", "--no-input", "--progress-bar=off"]
     environment = {k: v for k, v in os.environ.items() if k not in ("PIP_USER", "PIP_TARGET")}
-    environment |= {"PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    environment["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
+    environment.setdefault("PIP_RETRIES", "2")  # without network, say so soon
     with LOG.open("w", encoding="utf-8") as log:
         done = subprocess.run(
             [*command, *arguments], cwd=ROOT, env=environment, stdout=log, stderr=log, check=False

@@ -17,7 +17,7 @@ from tests.services import redis as redis_service
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django import Settings
     from selenium.webdriver import Chrome
 
 # A test that uses the fixture needs the service; no marker has to be written.
@@ -79,7 +79,7 @@ def redis_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def redis_cache(redis_url: str, settings: SettingsWrapper) -> Iterator[Any]:
+def redis_cache(redis_url: str, settings: Settings) -> Iterator[Any]:
     """Make the default cache a real Redis, empty at first."""
     backend = "django.core.cache.backends.redis.RedisCache"
     settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": redis_url}}

@@ -87,7 +87,6 @@ SESSION_COOKIE_AGE = 30 * 86400
 SIMPLE_JWT = {"REFRESH_TOKEN_LIFETIME": timedelta(days=30), "ROTATE_REFRESH_TOKENS": True}
 
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
-EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 DATABASES = {
     "default": dj_database_url.parse(os.environ.get("TEST_DATABASE_URL") or "sqlite://:memory:")
 }

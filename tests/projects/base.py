@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from typing import Any
 
 import dj_database_url
 
 
-def settings_for(name: str) -> dict[str, Any]:
-    """Return the settings of the project in ``tests/projects/<name>/``."""
+def settings_for(name: str, **simple_jwt: Any) -> dict[str, Any]:
+    """Return the settings of the project in ``tests/projects/<name>/``.
+
+    Args:
+        simple_jwt: what its SIMPLE_JWT has beyond the rest.
+    """
     database = dj_database_url.parse(os.environ.get("TEST_DATABASE_URL") or "sqlite://:memory:")
     if database["ENGINE"].endswith("postgresql"):
         # Not the test database of the run that started this one.
@@ -45,4 +50,11 @@ def settings_for(name: str) -> dict[str, Any]:
         "PASSWORD_HASHERS": ["django.contrib.auth.hashers.MD5PasswordHasher"],
         "CACHES": {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}},
         "DATABASES": {"default": database},
+        # Guests come back with their session or refresh token, for as long as their data are kept.
+        "SESSION_COOKIE_AGE": 30 * 86400,
+        "SIMPLE_JWT": {
+            "ROTATE_REFRESH_TOKENS": True,
+            "REFRESH_TOKEN_LIFETIME": timedelta(days=30),
+            **simple_jwt,
+        },
     }

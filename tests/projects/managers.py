@@ -6,10 +6,10 @@ from typing import Any
 
 from django.contrib.auth.base_user import BaseUserManager
 
-from anonauth.models import GuestQuerySet
+from anonauth.models import GuestManagerMixin
 
 
-class UserManager(BaseUserManager.from_queryset(GuestQuerySet)):  # type: ignore[misc]  # made at run time
+class UserManager(GuestManagerMixin[Any], BaseUserManager[Any]):
     def create_user(self, password: str | None = None, **fields: Any) -> Any:
         user = self.model(**fields)
         user.set_password(password)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 SECRET_KEY = "only-for-this-check-and-long-enough-for-hs256"
@@ -30,3 +31,5 @@ DATABASES = {
         "NAME": Path(__file__).resolve().parent.parent / "newcomer.sqlite3",
     }
 }
+SESSION_COOKIE_AGE = 30 * 86400
+SIMPLE_JWT = {"ROTATE_REFRESH_TOKENS": True, "REFRESH_TOKEN_LIFETIME": timedelta(days=30)}

@@ -2,6 +2,4 @@ from __future__ import annotations
 
 from tests.projects.base import settings_for
 
-globals().update(settings_for("handle_pk"))
-
-SIMPLE_JWT = {"USER_ID_FIELD": "uid", "USER_ID_CLAIM": "sub"}
+globals().update(settings_for("handle_pk", USER_ID_FIELD="uid", USER_ID_CLAIM="sub"))
