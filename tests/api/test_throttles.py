@@ -1,0 +1,308 @@
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from django.core.cache import caches
+from django.core.cache.backends.locmem import LocMemCache
+from django.test import RequestFactory
+
+from anonauth.api.throttles import check_rate_limits
+from anonauth.client_ip import client_ip
+from anonauth.exceptions import RateLimited, RateLimitUnavailable
+from tests.services import redis as redis_service
+
+if TYPE_CHECKING:
+    from pytest_django import Settings
+
+REDIS = "django.core.cache.backends.redis.RedisCache"
+
+
+class BrokenCache(LocMemCache):
+    """A cache whose code has a bug."""
+
+    def add(self, *args: Any, **kwargs: Any) -> bool:
+        """Stumble."""
+        raise TypeError("a bug")
+
+
+class SilentCache(LocMemCache):
+    """What some clients do when the server is gone: they add nothing and know of nothing."""
+
+    def add(self, *args: Any, **kwargs: Any) -> bool:
+        """Not do it."""
+        return False
+
+    def incr(self, *args: Any, **kwargs: Any) -> int:
+        """Not find it."""
+        raise ValueError
+
+
+@pytest.fixture
+def own_redis(settings: Settings) -> Iterator[Any]:
+    """Give a client of a Redis that the test may ill-treat; it is the default cache."""
+    import redis
+
+    binary = redis_service.find()
+    assert binary is not None
+    with redis_service.server(binary) as url:
+        options = {"socket_timeout": 0.2, "socket_connect_timeout": 0.2}
+        settings.CACHES = {"default": {"BACKEND": REDIS, "LOCATION": url, "OPTIONS": options}}
+        client = redis.Redis.from_url(url)
+        yield client
+        client.close()
+    caches["default"].close()
+
+
+def hit(*rates: str, ip: str | None = "192.0.2.1", group: str = "test") -> None:
+    check_rate_limits(RequestFactory().post("/"), group=group, rates=rates, ip=ip)
+
+
+def passes(*rates: str, **kwargs: Any) -> bool:
+    try:
+        hit(*rates, **kwargs)
+    except RateLimited:
+        return False
+    return True
+
+
+def test_attempts_pass_up_to_the_limit_and_no_further() -> None:
+    assert [passes("3/d") for _ in range(5)] == [True, True, True, False, False]
+
+
+@pytest.mark.redis
+def test_attempts_are_counted_in_redis_alike(redis_cache: Any) -> None:
+    assert [passes("3/d") for _ in range(5)] == [True, True, True, False, False]
+
+
+def test_without_rates_everything_passes() -> None:
+    assert all(passes() for _ in range(100))
+
+
+def test_groups_are_limited_apart() -> None:
+    assert passes("1/d", group="one")
+    assert passes("1/d", group="other")
+    assert not passes("1/d", group="one")
+
+
+def test_the_shortest_of_several_windows_refuses() -> None:
+    assert [passes("2/d", "5/7d") for _ in range(3)] == [True, True, False]
+    assert [passes("5/7d", "2/d", group="x") for _ in range(3)] == [True, True, False]
+
+
+def test_refused_attempts_count_in_every_window() -> None:
+    for _ in range(5):
+        passes("1/d", "5/7d")
+    assert not passes("5/7d")
+
+
+def test_the_wait_is_that_of_the_window_that_is_full_longest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+    waits = {}
+    for rates in (["1/h"], ["1/30d"], ["1/h", "1/30d"], ["1/30d", "1/h"]):
+        hit(*rates, group=str(rates))
+        with pytest.raises(RateLimited) as refusal:
+            hit(*rates, group=str(rates))
+        waits[str(rates)] = refusal.value.retry_after
+    # The network alone decides when its windows end.
+    short, long, *both = waits.values()
+    assert 1 <= short <= 3600
+    assert 1 <= long <= 30 * 86400
+    assert both == [max(short, long)] * 2
+
+
+def test_a_client_is_told_to_wait_a_second_at_least_and_a_window_at_most(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begin = int(time.time())
+    waits = []
+    for second in range(125):
+        monkeypatch.setattr(time, "time", lambda now=begin + second: now)
+        try:
+            hit("1/m")
+        except RateLimited as refusal:
+            waits.append(refusal.retry_after)
+    assert max(waits) <= 60
+    assert min(waits) == 1
+    assert all(isinstance(wait, int) for wait in waits)
+
+
+def test_addresses_of_one_network_share_a_limit() -> None:
+    assert passes("1/d", ip="192.0.2.1")
+    assert not passes("1/d", ip="::ffff:192.0.2.1")
+    assert passes("1/d", ip="::ffff:192.0.2.2")
+    assert passes("1/d", ip="2001:db8::1")
+    assert not passes("1/d", ip="2001:db8::ffff:1")
+    assert passes("1/d", ip="2001:db8:0:1::1")
+
+
+def test_clients_without_address_share_one_limit() -> None:
+    assert passes("1/d", ip=None)
+    assert not passes("1/d", ip=None)
+    assert not passes("1/d", ip="")
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_a_forged_header_buys_no_fresh_limit(count: int) -> None:
+    proxies = ["203.0.113.9", "198.51.100.1"][:count]  # what our own proxies add
+    passed = 0
+    for n in range(20):
+        forwarded = ", ".join([f"10.0.0.{n}", f"10.1.0.{n}", *proxies])
+        request = RequestFactory().post(
+            "/", HTTP_X_FORWARDED_FOR=forwarded, HTTP_X_REAL_IP=f"10.2.0.{n}"
+        )
+        ip = client_ip(request, trusted_proxy_count=count, trusted_header=None)
+        passed += passes("3/d", ip=ip)
+    assert passed == 3
+
+
+@pytest.mark.parametrize("forwarded", ["10.0.0.{}", "junk{}, 198.51.100.1", "{}"])
+def test_a_header_that_cannot_be_buys_no_fresh_limit(forwarded: str) -> None:
+    passed = 0
+    for n in range(20):
+        request = RequestFactory().post("/", HTTP_X_FORWARDED_FOR=forwarded.format(n))
+        ip = client_ip(request, trusted_proxy_count=2, trusted_header=None)
+        passed += passes("3/d", ip=ip)
+    assert passed == 3
+
+
+def storm() -> int:
+    """Return how many of 8 x 25 attempts at once pass a limit of 50."""
+    passed = []
+
+    def client() -> None:
+        for _ in range(25):
+            with suppress(RateLimited):
+                hit("50/d")
+                passed.append(1)
+        caches["default"].close()
+
+    threads = [Thread(target=client) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return len(passed)
+
+
+def test_threads_at_once_do_not_exceed_a_limit_in_local_memory() -> None:
+    assert storm() == 50
+
+
+@pytest.mark.redis
+def test_threads_at_once_do_not_exceed_a_limit_in_redis(redis_cache: Any) -> None:
+    assert storm() == 50
+
+
+def test_an_unreachable_redis_refuses(settings: Settings) -> None:
+    for location in ("redis://127.0.0.1:1", "unix:///nowhere/redis.sock"):
+        settings.CACHES = {"default": {"BACKEND": REDIS, "LOCATION": location}}
+        with pytest.raises(RateLimitUnavailable):
+            hit("1/h")
+
+
+def test_an_unreachable_redis_lets_pass_where_the_project_wants_it(
+    settings: Settings,
+) -> None:
+    settings.CACHES = {"default": {"BACKEND": REDIS, "LOCATION": "redis://127.0.0.1:1"}}
+    settings.ANONAUTH_FAIL_OPEN = True
+    assert all(passes("1/h", "1/d") for _ in range(3))
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("fate", ["ends", "hangs", "is full", "is a replica"])
+def test_a_redis_that_fails_in_mid_flight_refuses(own_redis: Any, fate: str) -> None:
+    hit("1000/d")
+    pid = own_redis.info("server")["process_id"]
+    match fate:
+        case "ends":
+            own_redis.shutdown(nosave=True)
+        case "hangs":
+            os.kill(pid, signal.SIGSTOP)
+        case "is full":
+            own_redis.config_set("maxmemory", "1")
+        case "is a replica":
+            own_redis.replicaof("127.0.0.1", 1)
+    try:
+        for ip in ("192.0.2.1", "192.0.2.2"):  # a key that is there, and one that is not
+            with pytest.raises(RateLimitUnavailable):
+                hit("1000/d", ip=ip)
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.redis
+def test_a_redis_that_comes_back_counts_again(own_redis: Any) -> None:
+    own_redis.config_set("maxmemory", "1")
+    with pytest.raises(RateLimitUnavailable):
+        hit("1/d")
+    own_redis.config_set("maxmemory", "0")
+    assert [passes("1/d") for _ in range(2)] == [True, False]
+
+
+@pytest.mark.parametrize("theirs", [True, False])
+@pytest.mark.parametrize("ours", [True, False])
+def test_our_policy_alone_decides_while_the_cache_is_down(
+    settings: Settings, ours: bool, theirs: bool
+) -> None:
+    settings.CACHES = {"default": {"BACKEND": f"{__name__}.SilentCache"}}
+    settings.RATELIMIT_FAIL_OPEN = theirs
+    settings.ANONAUTH_FAIL_OPEN = ours
+    if ours:
+        hit("1/h")
+    else:
+        with pytest.raises(RateLimitUnavailable):
+            hit("1/h")
+
+
+def test_a_bug_is_no_outage(settings: Settings) -> None:
+    settings.CACHES = {"default": {"BACKEND": f"{__name__}.BrokenCache"}}
+    settings.ANONAUTH_FAIL_OPEN = True
+    with pytest.raises(TypeError, match="a bug"):
+        hit("1/h")
+
+
+def test_a_full_window_refuses_although_the_cache_fails_after_it(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.ANONAUTH_FAIL_OPEN = True
+    hit("1/d")
+    add = LocMemCache.add
+
+    def fail_on_new_keys(self: LocMemCache, key: str, *args: Any, **kwargs: Any) -> bool:
+        if key in self:
+            return add(self, key, *args, **kwargs)
+        raise ConnectionError
+
+    monkeypatch.setattr(LocMemCache, "add", fail_on_new_keys)
+    assert not passes("1/d", "9/7d")
+
+
+def test_django_ratelimits_own_switch_is_honored(settings: Settings) -> None:
+    settings.RATELIMIT_ENABLE = False
+    assert all(passes("1/d") for _ in range(3))
+
+
+def test_the_cache_can_be_chosen(settings: Settings) -> None:
+    settings.CACHES = {
+        "default": {"BACKEND": REDIS, "LOCATION": "redis://127.0.0.1:1"},
+        "limits": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "l"},
+    }
+    settings.RATELIMIT_USE_CACHE = "limits"
+    assert [passes("1/d") for _ in range(2)] == [True, False]
+    caches["limits"].clear()
+
+
+def test_a_wrong_rate_is_an_error_and_no_open_door() -> None:
+    with pytest.raises(ValueError, match="is not a rate"):
+        hit("30/hour")
