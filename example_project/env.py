@@ -70,7 +70,9 @@ class Environment:
             try:
                 value = json.loads(text)
             except json.JSONDecodeError:
-                stop(f"{name} must be JSON, for example '[\"30/h\"]', '\"text\"', 60, true or null.")
+                stop(
+                    f"{name} must be JSON, for example '[\"30/h\"]', '\"text\"', 60, true or null."
+                )
             found[name] = _convert(name, hints[NAMES[name]], value)
         return found
 
@@ -87,7 +89,7 @@ def _convert(name: str, hint: Any, value: Any) -> Any:
         return timedelta(seconds=value)
     if get_origin(hint) is tuple:
         if not isinstance(value, list) or not all(isinstance(part, str) for part in value):
-            stop(f'{name} must be a JSON list of strings, for example \'["30/h"]\'.')
+            stop(f"{name} must be a JSON list of strings, for example '[\"30/h\"]'.")
         return tuple(value)
     accepted = (int, float) if hint is float else (hint,)
     if not isinstance(value, accepted) or (hint is not bool and isinstance(value, bool)):

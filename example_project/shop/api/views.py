@@ -33,9 +33,7 @@ class Cart(APIView):
     @extend_schema(responses=serializers.CartSerializer)
     def get(self, request: Request) -> Response:
         items = list(request.user.cart_items.select_related("product"))
-        body = serializers.CartSerializer(
-            serializers.cart_of(items), context={"request": request}
-        )
+        body = serializers.CartSerializer(serializers.cart_of(items), context={"request": request})
         return Response(body.data)
 
 
@@ -99,9 +97,7 @@ class WishList(APIView):
 
     def _products(self, request: Request) -> Any:
         products = request.user.wish_list.all()
-        return serializers.ProductSerializer(
-            products, many=True, context={"request": request}
-        ).data
+        return serializers.ProductSerializer(products, many=True, context={"request": request}).data
 
 
 class Wish(APIView):
@@ -151,6 +147,4 @@ class Reviews(APIView):
         form = serializers.ReviewSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         review = reviews.write(user=request.user, **form.validated_data)
-        return Response(
-            serializers.ReviewSerializer(review).data, status=status.HTTP_201_CREATED
-        )
+        return Response(serializers.ReviewSerializer(review).data, status=status.HTTP_201_CREATED)

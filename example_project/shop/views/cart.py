@@ -51,7 +51,9 @@ def add(request: HttpRequest) -> HttpResponse:
 @require_POST
 def change(request: HttpRequest, pk: int) -> HttpResponse:
     """Change how many pieces of something are in the cart; none takes it out."""
-    item = get_object_or_404(CartItem.objects.select_related("product"), pk=pk, user=request.user.pk)
+    item = get_object_or_404(
+        CartItem.objects.select_related("product"), pk=pk, user=request.user.pk
+    )
     form = QuantityForm(request.POST)
     if form.is_valid():
         try:

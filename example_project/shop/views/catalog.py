@@ -36,4 +36,7 @@ def wished(request: HttpRequest) -> set[int]:
 
 
 def _rated(products: QuerySet[Product]) -> QuerySet[Product]:
-    return products.annotate(rating=Avg("reviews__rating"), review_count=Count("reviews"))
+    # A query that aggregates loses the model's ordering.
+    return products.annotate(rating=Avg("reviews__rating"), review_count=Count("reviews")).order_by(
+        "pk"
+    )

@@ -40,7 +40,9 @@ class Command(BaseCommand):
             if is_free(port):
                 if port != wanted:
                     self.stdout.write(
-                        self.style.WARNING(f"Port {wanted} is in use; the shop takes {port} instead.")
+                        self.style.WARNING(
+                            f"Port {wanted} is in use; the shop takes {port} instead."
+                        )
                     )
                 return port
         raise CommandError(f"The ports {wanted} to {port} are all in use; choose one with --port.")
