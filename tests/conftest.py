@@ -48,11 +48,11 @@ def pytest_terminal_summary(
     """Say what this machine could not test, above pytest's own last line."""
     write = terminalreporter.write_line
     left_out = config.stash.get(LEFT_OUT, Counter[str]())
-    if follows := os.environ.get("TEST_RUN_FOLLOWS"):
-        write(f"{left_out['postgres']} tests wait for the run on {follows}, which follows.")
-    elif not services.missing() and left_out["postgres"]:
-        write(f"{left_out['postgres']} tests need PostgreSQL: python3 manage.py test --postgres")
-    if missing := services.missing():
+    missing = services.missing()
+    if left_out["postgres"] and "PostgreSQL" not in missing:
+        how = os.environ.get("TEST_RUN_FOLLOWS") or "python3 manage.py test --postgres"
+        write(f"{left_out['postgres']} tests need PostgreSQL and were skipped here: {how}")
+    if missing:
         terminalreporter.section("LEFT OUT ON THIS MACHINE", sep="!", red=True, bold=True)
         skipped = {services.LOSSES[marker][0]: count for marker, count in left_out.items()}
         for program, loss in missing.items():

@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     codes: dict[str, int] = {}
     if on_sqlite:
-        follows = "PostgreSQL" if on_postgres else ""
+        follows = "the run on it follows" if on_postgres else ""
         codes["SQLite"] = _pytest("SQLite", pytest_arguments, TEST_RUN_FOLLOWS=follows)
     if on_postgres and codes.get("SQLite") != 2:  # 2: interrupted by the user
         failed = "SQLite" if codes.get("SQLite") else ""
@@ -83,7 +83,7 @@ def _pytest(label: str, arguments: Sequence[str], **variables: str) -> int:
         except KeyboardInterrupt:
             continue
         except SystemExit:
-            process.terminate()
+            process.send_signal(signal.SIGINT)  # pytest cleans up after this one, not after SIGTERM
             process.wait()
             raise
 

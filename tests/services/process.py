@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import ctypes
 import functools
 import os
 import pwd
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -80,6 +82,7 @@ def running(
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  one C call
             **popen_arguments,
         )
     end = atexit.register(functools.partial(_end, process))
@@ -93,6 +96,12 @@ def running(
     finally:
         end()
         atexit.unregister(end)
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to end this process when the tests are killed and can end nothing themselves."""
+    set_parent_death_signal = 1  # PR_SET_PDEATHSIG, prctl(2)
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGINT)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
