@@ -86,9 +86,10 @@ class Adapter:
         email_field = model.get_email_field_name()
         if email_field and (field := _field(model, email_field)) is not None:
             setattr(user, email_field, self._empty_email(field))
-        if model.USERNAME_FIELD != email_field:
-            field = model._meta.get_field(model.USERNAME_FIELD)
-            setattr(user, model.USERNAME_FIELD, None if field.null else self.new_username())
+        if email_field != model.USERNAME_FIELD:
+            name_field = _field(model, model.USERNAME_FIELD)
+            nullable = name_field is not None and name_field.null
+            setattr(user, model.USERNAME_FIELD, None if nullable else self.new_username())
         return user
 
     def _empty_email(self, field: Field[Any, Any]) -> str | None:

@@ -7,8 +7,8 @@ class-based views see ``anonauth.mixins``, for REST framework ``anonauth.api.per
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
-
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
@@ -99,10 +99,8 @@ def sign_in_guest(view: View | None = None, *, safe_methods: frozenset[str] = SA
             @wraps(view)
             async def awrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
                 if request.method not in reading:
-                    try:
+                    with suppress(AutomatedClient):
                         await asign_in(request)
-                    except AutomatedClient:
-                        pass
                 return _private(request, await view(request, *args, **kwargs))
 
             return awrapped
@@ -110,10 +108,8 @@ def sign_in_guest(view: View | None = None, *, safe_methods: frozenset[str] = SA
         @wraps(view)
         def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             if request.method not in reading:
-                try:
+                with suppress(AutomatedClient):
                     sign_in(request)
-                except AutomatedClient:
-                    pass
             return _private(request, view(request, *args, **kwargs))
 
         return wrapped

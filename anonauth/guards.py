@@ -9,17 +9,10 @@ from urllib.parse import urlsplit
 from django.conf import settings as django_settings
 from django.http import HttpRequest
 
-from anonauth.adapter import get_adapter
 from anonauth.conf import get_settings
-from anonauth.exceptions import AnonymousDisabled, AutomatedClient, CrossSite
+from anonauth.exceptions import AutomatedClient, CrossSite
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-
-
-def check_open(request: HttpRequest) -> None:
-    """Raise :class:`AnonymousDisabled` while the project accepts no new guests."""
-    if not get_adapter().is_open_for_guests(request):
-        raise AnonymousDisabled
 
 
 def check_person(request: HttpRequest) -> None:

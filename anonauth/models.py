@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.conf import settings
-from django.contrib.auth.models import UserManager
+from django.contrib.auth.models import AbstractUser, UserManager
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -20,6 +20,7 @@ else:
     UserBase = models.Model
 
 M = TypeVar("M", bound=models.Model)
+U = TypeVar("U", bound=AbstractUser)
 
 
 class GuestQuerySet(models.QuerySet[M]):
@@ -41,12 +42,27 @@ class GuestQuerySet(models.QuerySet[M]):
         return self.filter(is_guest=True, last_seen_at__lt=before)
 
 
-class GuestUserManager(UserManager.from_queryset(GuestQuerySet)):  # type: ignore[misc]
-    """Django's ``UserManager`` with ``guests()``, ``permanent()`` and ``stale()``.
+class GuestManagerMixin(models.Manager[M]):
+    """Adds the questions about guests to a manager: ``class MyManager(GuestManagerMixin, BaseUserManager)``."""
 
-    A project with a manager of its own mixes the queryset in instead:
-    ``BaseUserManager.from_queryset(GuestQuerySet)``.
-    """
+    def get_queryset(self) -> GuestQuerySet[M]:
+        return GuestQuerySet(self.model, using=self._db)
+
+    def guests(self) -> GuestQuerySet[M]:
+        """Return the anonymous users."""
+        return self.get_queryset().guests()
+
+    def permanent(self) -> GuestQuerySet[M]:
+        """Return everybody else."""
+        return self.get_queryset().permanent()
+
+    def stale(self, *, before: datetime) -> GuestQuerySet[M]:
+        """Return the guests who were last seen before a moment."""
+        return self.get_queryset().stale(before=before)
+
+
+class GuestUserManager(GuestManagerMixin[U], UserManager[U]):
+    """Django's ``UserManager`` with ``guests()``, ``permanent()`` and ``stale()``."""
 
     use_in_migrations = False  # so that no project's migration imports anonauth
 

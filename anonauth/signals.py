@@ -1,4 +1,6 @@
-"""Signals of the life cycle of a guest. Each is sent after the commit; a failing receiver is logged and changes nothing.
+"""Signals of the life cycle of a guest.
+
+Each is sent after the commit; a receiver that fails is logged and changes nothing.
 
 ``guest_created``
     ``sender`` the user model, ``user`` the new guest, ``facts`` a

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib.auth.models import AnonymousUser
 from rest_framework import authentication
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
@@ -29,9 +28,4 @@ class SessionAuthentication(authentication.SessionAuthentication):
         try:
             super().enforce_csrf(request)
         except PermissionDenied as error:
-            raise PermissionDenied(error.detail, code="csrf_failed") from error
-
-
-def user_or_visitor(request: Request) -> Any:
-    """Return the request's user, whatever REST framework's UNAUTHENTICATED_USER makes of a visitor."""
-    return request.user if request.user is not None else AnonymousUser()
+            raise PermissionDenied(str(error.detail), code="csrf_failed") from error

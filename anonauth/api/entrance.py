@@ -1,4 +1,4 @@
-"""The way of a visitor to a guest, for the API and for pages alike: guards in the order of their cost, then the flow."""
+"""The way in, for the API and for pages alike: guards in the order of their cost, then the flow."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from anonauth.api.throttles import check_rate_limits
 from anonauth.capacity import check_capacity
 from anonauth.captcha import get_captcha
 from anonauth.conf import get_settings
+from anonauth.exceptions import AnonymousDisabled
 from anonauth.flows.sign_in import SignedIn, SignInFacts, find_by_key, sign_in
-from anonauth.guards import check_open, check_person
+from anonauth.guards import check_person
 
 GROUP = "anonauth.sign_in"
 
@@ -26,11 +27,13 @@ def admit(request: HttpRequest) -> None:
     Raises:
         AnonymousDisabled, AutomatedClient, RateLimited, RateLimitUnavailable
     """
-    check_open(request)
+    adapter = get_adapter()
+    if not adapter.is_open_for_guests(request):
+        raise AnonymousDisabled
     check_person(request)
     limits = get_settings().rate_limits
     if limits:
-        ip = get_adapter().client_ip(request)
+        ip = adapter.client_ip(request)
         check_rate_limits(request, group=GROUP, rates=limits, ip=ip)
 
 

@@ -109,11 +109,13 @@ def _of_rest_framework(error: exceptions.APIException) -> Response:
 
 
 def _code_and_detail(error: exceptions.APIException) -> dict[str, Any]:
-    # simplejwt puts {"detail", "code", "messages"} into the detail; a permission may bring {"code", "detail", …}.
+    # simplejwt puts {"detail", "code", "messages"} into the detail, the last about classes of its own;
+    # a permission may bring {"code", "detail", …}.
     detail = error.detail
     if isinstance(detail, dict):
         code = str(detail.get("code", error.default_code))
-        return {**detail, "code": code, "detail": str(detail.get("detail", error.default_detail))}
+        more = {name: value for name, value in detail.items() if name != "messages"}
+        return {**more, "code": code, "detail": str(detail.get("detail", error.default_detail))}
     codes = error.get_codes()
     code = codes if isinstance(codes, str) else error.default_code
     return {"code": code, "detail": str(detail)}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import ClassVar
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
@@ -15,7 +16,7 @@ class User(GuestMixin, AbstractUser):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     nickname = models.CharField(max_length=50, blank=True)
 
-    objects = GuestUserManager()
+    objects: ClassVar[GuestUserManager[User]] = GuestUserManager()  # type: ignore[assignment]
 
 
 class Note(models.Model):

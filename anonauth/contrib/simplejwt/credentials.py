@@ -12,11 +12,12 @@ from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
 
 from anonauth.contrib.simplejwt.refresh import access_fields
-from anonauth.contrib.simplejwt.tokens import RefreshToken
+from anonauth.contrib.simplejwt.tokens import decode, issue
 from anonauth.credentials import Credentials
 from anonauth.exceptions import InvalidInput, ScopeUnavailable
 
 BLACKLIST_APP = "rest_framework_simplejwt.token_blacklist"
+BLACKLIST_LABEL = "token_blacklist"
 
 
 class JWTCredentials(Credentials):
@@ -27,7 +28,7 @@ class JWTCredentials(Credentials):
     sets_cookie = False
 
     def issue(self, request: HttpRequest, user: Any) -> dict[str, Any]:
-        token = RefreshToken.for_user(user)
+        token = issue(user)
         return {**access_fields(token), "refresh": str(token)}
 
     def end(self, request: HttpRequest, user: Any, data: Mapping[str, Any]) -> None:
@@ -35,7 +36,7 @@ class JWTCredentials(Credentials):
         if not apps.is_installed(BLACKLIST_APP):
             raise ScopeUnavailable
         try:
-            token = RefreshToken(data.get("refresh", ""))  # type: ignore[arg-type]
+            token = decode(data.get("refresh", ""))
         except TokenError as error:
             message = gettext("Send the refresh token that is to be ended.")
             raise InvalidInput({"refresh": [{"code": "invalid", "message": message}]}) from error
@@ -47,8 +48,8 @@ class JWTCredentials(Credentials):
         """Blacklist all outstanding tokens, before a delete makes them ownerless: one SELECT, one INSERT."""
         if not apps.is_installed(BLACKLIST_APP):
             return
-        outstanding = apps.get_model("token_blacklist", "OutstandingToken")
-        blacklisted = apps.get_model("token_blacklist", "BlacklistedToken")
+        outstanding: Any = apps.get_model(f"{BLACKLIST_LABEL}.OutstandingToken")
+        blacklisted: Any = apps.get_model(f"{BLACKLIST_LABEL}.BlacklistedToken")
         open_tokens = outstanding.objects.filter(user_id=user.pk, blacklistedtoken__isnull=True)
         rows = [blacklisted(token_id=pk) for pk in open_tokens.values_list("pk", flat=True)]
         if rows:

@@ -14,6 +14,7 @@ from anonauth.contrib.simplejwt.tokens import (
     RefreshToken,
     check_active,
     check_not_revoked,
+    decode,
     set_claims,
 )
 from anonauth.flows.last_seen import touch
@@ -30,7 +31,7 @@ def refresh_tokens(encoded: str) -> dict[str, Any]:
         AuthenticationFailed: ``user_inactive``.
     """
     try:
-        token = RefreshToken(encoded)  # type: ignore[arg-type]  simplejwt annotates str as Token
+        token = decode(encoded)
     except TokenError as error:
         raise InvalidToken(error.args[0]) from error
     user = _user_of(token)

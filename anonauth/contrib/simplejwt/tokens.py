@@ -36,11 +36,25 @@ class _ClaimedToken(tokens.Token):
         return token
 
 
-class RefreshToken(tokens.RefreshToken, _ClaimedToken):
+class RefreshToken(tokens.RefreshToken, _ClaimedToken):  # type: ignore[misc]
     """simplejwt's refresh token with our claims; its ``access_token`` copies them.
 
     The claims are set below simplejwt's blacklist mixin, so that the outstanding token it stores is the one issued.
     """
+
+
+def issue(user: Any) -> RefreshToken:
+    """Return a new refresh token for a user."""
+    return RefreshToken.for_user(user)  # type: ignore[return-value]  # simplejwt annotates its own class
+
+
+def decode(encoded: str) -> RefreshToken:
+    """Return the refresh token that a client sent.
+
+    Raises:
+        rest_framework_simplejwt.exceptions.TokenError: forged, expired, of another type or blacklisted.
+    """
+    return RefreshToken(encoded)  # type: ignore[arg-type]  # simplejwt's annotation forgets str
 
 
 def check_not_revoked(token: tokens.Token, user: Any) -> None:

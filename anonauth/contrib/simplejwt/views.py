@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.http import Http404
 from rest_framework import serializers
 from rest_framework.authentication import BaseAuthentication
@@ -12,6 +10,7 @@ from rest_framework.response import Response
 
 from anonauth.api.serializers import StrictSerializer
 from anonauth.api.views import AnonauthView, validated
+from anonauth.contrib.simplejwt.authentication import JWTAuthentication
 from anonauth.contrib.simplejwt.refresh import refresh_tokens
 from anonauth.credentials import allowed_credentials
 
@@ -27,6 +26,10 @@ class TokenRefreshView(AnonauthView):
 
     def get_authenticators(self) -> list[BaseAuthentication]:
         return []  # the access token may be long dead
+
+    def get_authenticate_header(self, request: Request) -> str:
+        # Without authenticators REST framework would answer 403 to a dead token.
+        return JWTAuthentication().authenticate_header(request)
 
     def post(self, request: Request) -> Response:
         """Answer with an access token and, where simplejwt rotates them, a refresh token."""

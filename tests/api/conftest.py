@@ -1,0 +1,3 @@
+from tests.fixtures import api, simple_jwt
+
+__all__ = ["api", "simple_jwt"]
