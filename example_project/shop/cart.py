@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.db import transaction
-from django.db.models import F
 
 from example_project.accounts.models import User
 from example_project.shop.exceptions import NotEnoughStock, TooMany
@@ -17,15 +16,14 @@ def add(*, user: User, product: Product, quantity: int) -> CartItem:
     """
     with transaction.atomic():
         _check(product, quantity)
-        item, created = CartItem.objects.get_or_create(
+        # The row is locked until the sum is stored; a parallel first addition waits at the unique pair.
+        item, created = CartItem.objects.select_for_update().get_or_create(
             user=user, product=product, defaults={"quantity": quantity}
         )
         if not created:
-            # The database adds up, and the row stays locked until the sum is checked.
-            rows = CartItem.objects.filter(pk=item.pk, quantity__lte=product.most - quantity)
-            if not rows.update(quantity=F("quantity") + quantity):
-                _refuse(product)
-            item.refresh_from_db(fields=["quantity"])
+            _check(product, item.quantity + quantity)
+            item.quantity += quantity
+            item.save(update_fields=["quantity"])
     return item
 
 
@@ -36,7 +34,8 @@ def change(item: CartItem, *, quantity: int) -> None:
         return
     _check(item.product, quantity)
     item.quantity = quantity
-    item.save(update_fields=["quantity"])
+    # No save(): an item that was ordered meanwhile does not come back.
+    CartItem.objects.filter(pk=item.pk).update(quantity=quantity)
 
 
 def _check(product: Product, quantity: int) -> None:

@@ -1,0 +1,73 @@
+"""One command starts the example shop."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.example_project import demo
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_demo_prepares_its_database_and_names_the_accounts(tmp_path: Path) -> None:
+    database = tmp_path / "shop.sqlite3"
+    outputs = []
+    for _time in range(2):
+        run = subprocess.run(
+            demo.command("--no-serve", "--port", "8765"),
+            cwd=demo.ROOT,
+            env=demo.environment(database),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert run.returncode == 0, run.stderr
+        outputs.append(run.stdout)
+    assert outputs[0] == outputs[1]
+    assert "http://localhost:8765/" in outputs[0]
+    assert "customer@example.com" in outputs[0]
+    shop = demo.Demo("", database, database)
+    assert shop.rows("SELECT count(*) FROM shop_product") == [(12,)]
+    assert shop.guests() == []
+
+
+def test_the_demo_refuses_to_run_without_debug(tmp_path: Path) -> None:
+    environment = demo.environment(tmp_path / "shop.sqlite3")
+    run = subprocess.run(
+        demo.command("--no-serve"),
+        cwd=demo.ROOT,
+        env={**environment, "DEBUG": "0", "SECRET_KEY": "x" * 50},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert "does not run with DEBUG off" in run.stderr
+
+
+def test_the_demo_takes_another_port_when_its_own_is_taken() -> None:
+    with contextlib.closing(socket.socket()) as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        with demo.running(taken) as shop:
+            assert f"Port {taken} is in use" in shop.log.read_text("utf-8")
+            assert shop.url != f"http://localhost:{taken}"
+
+
+def test_a_client_of_the_running_demo_is_signed_in_as_documented() -> None:
+    with demo.running(demo.free_port()) as shop:
+        with contextlib.closing(http.client.HTTPConnection(shop.url.split("/")[2])) as client:
+            client.request("POST", "/auth/anonymous/")
+            answer = client.getresponse()
+            body = json.load(answer)
+        assert answer.status == 201
+        assert body["user"]["is_anonymous"] is True
+        assert [body["user"]["id"].replace("-", "")] == shop.guests()

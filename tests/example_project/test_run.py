@@ -1,0 +1,59 @@
+"""The shop's stories, run with the shop's own settings and user model."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SUITES = sorted(path.name for path in Path(__file__).parent.glob("suite_*.py"))
+
+
+def environment() -> dict[str, str]:
+    """Return a clean environment for the shop, on the kind of database that this run is on."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("ANONAUTH_")}
+    url = os.environ.get("TEST_DATABASE_URL")
+    if url:
+        # Not the test database of the run that started this one.
+        url = urlsplit(url)._replace(path="/example_project").geturl()
+    return {
+        **clean,
+        "DATABASE_URL": url or "sqlite://:memory:",
+        "DJANGO_SETTINGS_MODULE": "example_project.settings",
+        "DEBUG": "1",
+        "CACHE_URL": "",
+        "EMAIL_FILE_PATH": "",
+        "OIDC_SERVER_URL": "",
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suite", SUITES)
+def test_the_shops_suite_passes(suite: str) -> None:
+    run = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            f"tests/example_project/{suite}",
+            "--ds=example_project.settings",
+            "-p",
+            "no:cacheprovider",
+        ],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert " passed" in run.stdout
+
+
+def test_pages_and_api_have_a_suite_each() -> None:
+    assert SUITES == ["suite_api.py", "suite_pages.py"]
