@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from http.client import HTTPException
@@ -30,9 +29,9 @@ URLS = {
 
 MAX_TOKEN = 16 * 1024  # Turnstile promises 2,048; hCaptcha sends more, and Google names no limit
 
-# Of https://developers.cloudflare.com/turnstile/get-started/server-side-validation/,
+# The codes of https://developers.cloudflare.com/turnstile/get-started/server-side-validation/,
 # https://docs.hcaptcha.com/#siteverify-error-codes-table and
-# https://developers.google.com/recaptcha/docs/verify those for which no visitor can be blamed.
+# https://developers.google.com/recaptcha/docs/verify; no visitor can be blamed for these.
 _OUR_FAULT = {
     "bad-request",
     "internal-error",
@@ -44,7 +43,14 @@ _OUR_FAULT = {
     "not-using-dummy-secret",
     "sitekey-secret-mismatch",
 }
-_CODE = re.compile(r"[a-z0-9-]{1,40}")
+_VISITORS_FAULT = {
+    "already-seen-response",
+    "browser-error",
+    "expired-input-response",
+    "invalid-input-response",
+    "missing-input-response",
+    "timeout-or-duplicate",
+}
 
 
 class CaptchaVerifier(ABC):
@@ -204,7 +210,6 @@ def _is_token(token: object) -> bool:
 
 
 def _known(codes: Any) -> set[str]:
-    # Only what looks like a code: these words go to the log.
-    if not isinstance(codes, list):
-        return set()
-    return {code for code in codes if isinstance(code, str) and _CODE.fullmatch(code)}
+    # These words go to the log, so nothing that a provider might quote from the request.
+    known = _OUR_FAULT | _VISITORS_FAULT
+    return {code for code in known if isinstance(codes, list) and code in codes}

@@ -17,12 +17,12 @@ from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
-from django.core.exceptions import FieldDoesNotExist
+from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from anonauth.adapter import Adapter
-from anonauth.captcha import CaptchaVerifier, get_captcha
+from anonauth.captcha import URLS, CaptchaVerifier
 from anonauth.conf import PREFIX, Settings, get_settings, unknown_names
 from anonauth.credentials import BUILT_IN, Credentials
 from anonauth.models import GuestMixin
@@ -116,6 +116,11 @@ def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     return found
 
 
+def sound_settings() -> bool:
+    """Tell whether the checks that build on the settings can rely on their types."""
+    return not check_settings(None)
+
+
 def _type_fault(value: Any, hint: Any) -> str | None:
     options = get_args(hint) if isinstance(hint, UnionType) else (hint,)
     return None if any(_is_a(value, option) for option in options) else f"{value!r} is no {hint}."
@@ -139,7 +144,7 @@ def _value_fault(name: str, value: Any) -> str | None:
         return None
     try:
         check(value)
-    except (ImportError, ValueError, re.error) as error:
+    except (ImportError, ImproperlyConfigured, ValueError, re.error) as error:
         return str(error)
     return None
 
@@ -167,7 +172,10 @@ def _check_rates(rates: Sequence[str]) -> None:
 def _check_captcha(name: str) -> None:
     if "." in name:
         _subclass(name, CaptchaVerifier)
-    get_captcha()
+    elif name not in URLS:
+        raise ValueError(f"there is no provider {name!r}; built in are {', '.join(URLS)}.")
+    elif not get_settings().captcha_secret:
+        raise ValueError("it needs ANONAUTH_CAPTCHA_SECRET.")
 
 
 def _check_patterns(expressions: Sequence[str]) -> None:
@@ -201,7 +209,7 @@ _VALUE_CHECKS: dict[str, Any] = {
 @register(TAG)
 def check_middleware(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """W102, W103: the middleware that sessions of guests need, in their order."""
-    if "session" not in get_settings().credentials:
+    if not sound_settings() or "session" not in get_settings().credentials:
         return []
     order = [MIDDLEWARE, AUTHENTICATION, SESSION]
     installed = list(django_settings.MIDDLEWARE)
@@ -232,7 +240,7 @@ def check_session_age(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """W107: the cookie dies before the data that only it leads to."""
     conf = get_settings()
     age = timedelta(seconds=django_settings.SESSION_COOKIE_AGE)
-    if "session" not in conf.credentials or age >= conf.purge_after:
+    if not sound_settings() or "session" not in conf.credentials or age >= conf.purge_after:
         return []
     return [
         Warning(

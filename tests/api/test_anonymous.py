@@ -20,8 +20,8 @@ from anonauth.signals import guest_created
 from tests.client import Api
 
 if TYPE_CHECKING:
-    from pytest_django.fixtures import SettingsWrapper
     from pytest_django import DjangoAssertNumQueries
+    from pytest_django.fixtures import SettingsWrapper
 
 pytestmark = pytest.mark.django_db
 User = get_user_model()
@@ -112,7 +112,8 @@ def test_the_guest_is_no_visitor_to_django_and_has_no_way_in_but_the_credentials
     assert guest.is_anonymous is False
     assert not guest.has_usable_password()
     assert guest.email == ""
-    assert not (guest.is_staff or guest.is_superuser)
+    assert not guest.is_staff
+    assert not guest.is_superuser
     for password in ("", None, "!", guest.password):
         assert authenticate(username=guest.username, password=password) is None
 

@@ -8,6 +8,7 @@ from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Warning, register
 from rest_framework_simplejwt.settings import api_settings
 
+from anonauth.checks import sound_settings
 from anonauth.conf import get_settings
 
 
@@ -38,6 +39,8 @@ def check_simplejwt(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
                 id="anonauth.E202",
             )
         )
+    if not sound_settings():
+        return found
     lifetime, kept = api_settings.REFRESH_TOKEN_LIFETIME, get_settings().purge_after
     if "jwt" in get_settings().credentials and not (
         api_settings.ROTATE_REFRESH_TOKENS and lifetime >= kept

@@ -1,0 +1,282 @@
+"""Each system check: what triggers it, and that it stays silent otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AbstractUser
+from django.core.checks import CheckMessage, run_checks
+from django.db import models
+from django.test.utils import isolate_apps
+
+from anonauth import checks
+from anonauth.contrib.simplejwt import checks as simplejwt_checks
+from anonauth.models import GuestMixin
+
+if TYPE_CHECKING:
+    from pytest_django.fixtures import SettingsWrapper
+
+
+def ids(messages: Iterable[CheckMessage]) -> list[str | None]:
+    return sorted(str(message.id) for message in messages)
+
+
+def all_ids(*, deploy: bool = False) -> list[str | None]:
+    found = run_checks(include_deployment_checks=deploy)
+    return ids(m for m in found if str(m.id).startswith("anonauth."))
+
+
+def user_model_ids(monkeypatch: pytest.MonkeyPatch, model: Any) -> list[str | None]:
+    monkeypatch.setattr(checks, "get_user_model", lambda: model)
+    return ids(checks.check_user_model(None))
+
+
+def test_the_test_project_is_clean() -> None:
+    assert all_ids() == []
+
+
+# --- the user model
+
+
+@isolate_apps("tests")
+def test_a_model_without_the_mixin_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Plain(AbstractBaseUser):
+        class Meta:
+            app_label = "tests"
+
+    assert user_model_ids(monkeypatch, Plain) == ["anonauth.E001"]
+
+
+@isolate_apps("tests")
+def test_a_field_named_is_anonymous_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Clash(GuestMixin, AbstractBaseUser):  # type: ignore[django-manager-missing]
+        is_anonymous = models.BooleanField(default=False, db_column="other")  # type: ignore[assignment]
+
+        class Meta(GuestMixin.Meta):
+            app_label = "tests"
+
+    assert user_model_ids(monkeypatch, Clash) == ["anonauth.E002"]
+
+
+@isolate_apps("tests")
+@pytest.mark.parametrize("value", [True, property(lambda self: self.is_guest)])
+def test_an_attribute_that_hides_is_anonymous_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, value: Any
+) -> None:
+    class Clash(GuestMixin, AbstractBaseUser):
+        is_anonymous = value
+
+        class Meta(GuestMixin.Meta):
+            app_label = "tests"
+
+    assert user_model_ids(monkeypatch, Clash) == ["anonauth.E002"]
+
+
+@isolate_apps("tests")
+def test_the_mixin_behind_the_base_is_an_error_since_nothing_could_be_revoked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Late(AbstractBaseUser, GuestMixin):  # type: ignore[misc]
+        class Meta(GuestMixin.Meta):
+            app_label = "tests"
+
+    assert user_model_ids(monkeypatch, Late) == ["anonauth.E003"]
+
+
+@isolate_apps("tests")
+def test_a_session_hash_of_the_projects_own_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Own(GuestMixin, AbstractBaseUser):
+        def get_session_auth_hash(self) -> str:
+            return "constant"
+
+        class Meta(GuestMixin.Meta):
+            app_label = "tests"
+
+    assert user_model_ids(monkeypatch, Own) == ["anonauth.E003"]
+
+
+@isolate_apps("tests")
+def test_a_meta_that_forgets_the_index_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    class NoIndex(GuestMixin, AbstractBaseUser):
+        class Meta:
+            app_label = "tests"
+
+    assert user_model_ids(monkeypatch, NoIndex) == ["anonauth.W101"]
+
+
+@isolate_apps("tests", "django.contrib.auth", "django.contrib.contenttypes")
+def test_the_documented_model_is_clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Documented(GuestMixin, AbstractUser):
+        class Meta(GuestMixin.Meta):
+            app_label = "tests"
+
+    assert user_model_ids(monkeypatch, Documented) == []
+
+
+# --- settings
+
+
+def test_an_unknown_setting_is_an_error(settings: SettingsWrapper) -> None:
+    settings.ANONAUTH_RATE_LIMIT = "30/h"
+
+    assert all_ids() == ["anonauth.E004"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ENABLED", "yes"),
+        ("ADAPTER", "tests.nowhere.Adapter"),
+        ("ADAPTER", "anonauth.conf.Settings"),
+        ("CREDENTIALS", []),
+        ("CREDENTIALS", "jwt"),
+        ("CREDENTIALS", ["cookie"]),
+        ("CREDENTIALS", ["anonauth.adapter.Adapter"]),
+        ("PROFILE_SERIALIZER", "tests.nowhere.Serializer"),
+        ("RATE_LIMITS", "30/h"),
+        ("RATE_LIMITS", ["30 per hour"]),
+        ("RATE_LIMITS", [30]),
+        ("TRUSTED_PROXY_COUNT", -1),
+        ("TRUSTED_PROXY_COUNT", True),
+        ("BOT_USER_AGENTS", ["("]),
+        ("BOT_USER_AGENTS", ["Googlebot", ""]),
+        ("CAPTCHA", "friendly"),
+        ("CAPTCHA", "anonauth.adapter.Adapter"),
+        ("CAPTCHA_MIN_SCORE", 1.5),
+        ("CAPTCHA_TIMEOUT", "3"),
+        ("MAX_GUESTS", -1),
+        ("MAX_GUESTS", 1.5),
+        ("PURGE_AFTER", 30),
+        ("PURGE_AFTER", timedelta(0)),
+        ("SESSION_BACKEND", "tests.nowhere.Backend"),
+    ],
+)
+def test_a_value_that_cannot_work_is_an_error(
+    settings: SettingsWrapper, name: str, value: Any
+) -> None:
+    setattr(settings, f"ANONAUTH_{name}", value)
+
+    found = [m for m in run_checks() if m.id == "anonauth.E005"]
+
+    assert len(found) == 1
+    assert found[0].msg.startswith(f"ANONAUTH_{name}: ")
+    assert found[0].hint
+
+
+def test_good_values_are_no_errors(settings: SettingsWrapper) -> None:
+    settings.ANONAUTH_CREDENTIALS = ["session"]
+    settings.ANONAUTH_RATE_LIMITS = ("30/h", "3/10s")
+    settings.ANONAUTH_CAPTCHA_TIMEOUT = 2
+    settings.ANONAUTH_CAPTCHA_MIN_SCORE = 0.5
+    settings.ANONAUTH_MAX_GUESTS = 100
+    settings.ANONAUTH_BOT_USER_AGENTS = []
+    settings.ANONAUTH_SESSION_BACKEND = "django.contrib.auth.backends.ModelBackend"
+
+    assert all_ids() == []
+
+
+def test_a_captcha_without_its_secret_is_an_error(settings: SettingsWrapper) -> None:
+    settings.ANONAUTH_CAPTCHA = "turnstile"
+    assert all_ids() == ["anonauth.E005"]
+
+    settings.ANONAUTH_CAPTCHA_SECRET = "secret"
+    assert all_ids() == []
+
+
+def test_tokens_without_the_app_that_renews_them_are_an_error(settings: SettingsWrapper) -> None:
+    settings.INSTALLED_APPS = [a for a in settings.INSTALLED_APPS if "simplejwt" not in a]
+
+    assert ids(checks.check_jwt_installed(None)) == ["anonauth.E006"]
+    settings.ANONAUTH_CREDENTIALS = ["session"]
+    assert ids(checks.check_jwt_installed(None)) == []
+
+
+# --- middleware
+
+
+def test_sessions_without_the_middleware_are_a_warning(settings: SettingsWrapper) -> None:
+    settings.MIDDLEWARE = [m for m in settings.MIDDLEWARE if not m.startswith("anonauth")]
+    assert all_ids() == ["anonauth.W102"]
+
+    settings.ANONAUTH_CREDENTIALS = ["jwt"]
+    assert all_ids() == []
+
+
+def test_middleware_out_of_order_is_a_warning(settings: SettingsWrapper) -> None:
+    settings.MIDDLEWARE = [
+        checks.MIDDLEWARE,
+        *(m for m in settings.MIDDLEWARE if m != checks.MIDDLEWARE),
+    ]
+
+    assert all_ids() == ["anonauth.W103"]
+
+
+# --- how long credentials last
+
+
+def test_sessions_that_die_before_the_data_are_a_warning(settings: SettingsWrapper) -> None:
+    settings.SESSION_COOKIE_AGE = 14 * 86400
+    assert all_ids() == ["anonauth.W107"]
+
+    settings.ANONAUTH_PURGE_AFTER = timedelta(days=14)
+    assert all_ids() == []
+
+
+@pytest.mark.parametrize(
+    "change", [{"REFRESH_TOKEN_LIFETIME": timedelta(days=1)}, {"ROTATE_REFRESH_TOKENS": False}]
+)
+def test_refresh_tokens_that_die_before_the_data_are_a_warning(
+    monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    for name, value in change.items():
+        monkeypatch.setattr(simplejwt_checks.api_settings, name, value)
+
+    assert all_ids() == ["anonauth.W203"]
+
+
+# --- simplejwt
+
+
+def test_a_user_id_field_that_is_no_key_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simplejwt_checks.api_settings, "USER_ID_FIELD", "uid")
+
+    assert all_ids() == ["anonauth.E201"]
+
+
+def test_sliding_tokens_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rest_framework_simplejwt.tokens import SlidingToken
+
+    monkeypatch.setattr(simplejwt_checks.api_settings, "AUTH_TOKEN_CLASSES", (SlidingToken,))
+
+    assert all_ids() == ["anonauth.E202"]
+
+
+# --- deploy
+
+
+def test_what_only_production_needs_is_said_at_deploy(settings: SettingsWrapper) -> None:
+    assert all_ids() == []
+    assert all_ids(deploy=True) == ["anonauth.W104", "anonauth.W105"]
+
+    settings.ANONAUTH_MAX_GUESTS = 1000
+    assert all_ids(deploy=True) == ["anonauth.W104"]
+    settings.ANONAUTH_RATE_LIMITS = []
+    assert all_ids(deploy=True) == []
+
+
+def test_the_cache_that_counts_is_the_one_that_is_checked(settings: SettingsWrapper) -> None:
+    redis = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://x"}
+    settings.CACHES = {**settings.CACHES, "limits": redis}
+    settings.RATELIMIT_USE_CACHE = "limits"
+
+    assert all_ids(deploy=True) == ["anonauth.W105"]
+
+
+def test_guests_without_any_way_to_upgrade_are_a_warning(settings: SettingsWrapper) -> None:
+    settings.INSTALLED_APPS = [a for a in settings.INSTALLED_APPS if not a.startswith("allauth")]
+
+    assert ids(checks.check_upgrade_path(None)) == ["anonauth.W106"]
