@@ -96,6 +96,7 @@ def release(version: str) -> tuple[int, ...]:
 
 def install(group: str) -> None:
     """Make ``.venv`` hold the project (editable) and a dependency group; quick the second time."""
+    requirements(group)  # ends here when there is no such group
     wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
     stamp = VENV / f"installed-{group}.sha256"
     with lock():
