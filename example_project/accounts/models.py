@@ -15,7 +15,7 @@ class User(GuestMixin, AbstractUser):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
 
-    objects = GuestUserManager()
+    objects = GuestUserManager()  # type: ignore[misc]  # the stubs make it a class variable
 
     def __str__(self) -> str:
         return display_name(self)

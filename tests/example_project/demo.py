@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.services import process
 
@@ -30,7 +31,7 @@ class Demo:
         """Return the keys of the guests, from the shop's database."""
         return [row[0] for row in self.rows("SELECT id FROM accounts_user WHERE is_anonymous")]
 
-    def rows(self, query: str) -> list[tuple[str, ...]]:
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
         """Return what the shop's database answers."""
         with contextlib.closing(sqlite3.connect(self.database, timeout=10)) as database:
             return database.execute(query).fetchall()

@@ -35,6 +35,12 @@ def find(window: Chrome, css: str) -> Any:
     return WebDriverWait(window, 10).until(lambda page: page.find_element(By.CSS_SELECTOR, css))
 
 
+def add_to_cart(window: Chrome) -> None:
+    """Click the button and wait for the answer; a page that is left too early stops the request."""
+    find(window, "#add-to-cart button").click()
+    find(window, ".message.success")
+
+
 def count_on_cart(window: Chrome) -> str:
     text: str = find(window, "#cart .count").text
     return text.split()[0]
@@ -54,7 +60,7 @@ def test_a_visitor_fills_the_cart_and_is_the_same_guest_after_a_reload(
     before = shop.guests()
     window.get(f"{shop.url}/products/enamel-mug/")
     assert not window.find_elements(By.ID, "guest-banner")
-    find(window, "#add-to-cart button").click()
+    add_to_cart(window)
     assert "How to keep them" in find(window, "#guest-banner").text
     session = session_of(window)
     window.refresh()
@@ -62,7 +68,7 @@ def test_a_visitor_fills_the_cart_and_is_the_same_guest_after_a_reload(
     assert count_on_cart(window) == "1"
     assert session_of(window) == session
     window.get(f"{shop.url}/products/storm-lantern/")
-    find(window, "#add-to-cart button").click()
+    add_to_cart(window)
     window.get(f"{shop.url}/cart/")
     names = [line.text for line in window.find_elements(By.CSS_SELECTOR, ".lines h2")]
     assert names == ["Enamel mug", "Storm lantern"]
@@ -104,19 +110,16 @@ def test_a_tab_that_was_opened_before_the_first_click_still_works(
     first = browser.current_window_handle
     browser.switch_to.new_window("tab")
     browser.get(f"{shop.url}/products/diamond-kite/")
-    find(browser, "#add-to-cart button").click()
-    find(browser, "#guest-banner")
+    add_to_cart(browser)
     browser.switch_to.window(first)
-    find(browser, "#add-to-cart button").click()
-    find(browser, "#guest-banner")
+    add_to_cart(browser)
     assert count_on_cart(browser) == "2"
     assert len(guests_since(shop, before)) == 1
 
 
 def test_a_guest_who_checks_out_reads_what_works_today(browser: Chrome, shop: demo.Demo) -> None:
     browser.get(f"{shop.url}/products/enamel-mug/")
-    find(browser, "#add-to-cart button").click()
-    find(browser, "#guest-banner")
+    add_to_cart(browser)
     browser.get(f"{shop.url}/cart/")
     find(browser, "a[href='/checkout/']").click()
     assert find(browser, "h1").text == "This needs an account"
@@ -125,8 +128,7 @@ def test_a_guest_who_checks_out_reads_what_works_today(browser: Chrome, shop: de
 
 def test_no_page_scrolls_sideways_on_a_phone(phone: Chrome, shop: demo.Demo) -> None:
     phone.get(f"{shop.url}/products/rain-boots/")
-    find(phone, "#add-to-cart button").click()
-    find(phone, "#guest-banner")
+    add_to_cart(phone)
     for page in (
         "/",
         "/products/rain-boots/",

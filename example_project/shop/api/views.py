@@ -9,7 +9,6 @@ from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import generics, status
 from rest_framework.permissions import AllowAny
-from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
@@ -17,6 +16,7 @@ from anonauth.api.permissions import IsPermanentUser
 from example_project.shop import cart, orders, reviews
 from example_project.shop.api import serializers
 from example_project.shop.models import CartItem, Order, Product
+from example_project.shop.requests import ApiRequest
 
 
 class ProductList(generics.ListAPIView):
@@ -31,7 +31,7 @@ class Cart(APIView):
     """The cart of the user who asks."""
 
     @extend_schema(responses=serializers.CartSerializer)
-    def get(self, request: Request) -> Response:
+    def get(self, request: ApiRequest) -> Response:
         items = list(request.user.cart_items.select_related("product"))
         body = serializers.CartSerializer(serializers.cart_of(items), context={"request": request})
         return Response(body.data)
@@ -47,7 +47,7 @@ class CartItems(APIView):
             409: OpenApiResponse(description="`not_enough_stock`, `too_many`"),
         },
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: ApiRequest) -> Response:
         form = serializers.AddToCartSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         item = cart.add(user=request.user, **form.validated_data)
@@ -61,7 +61,7 @@ class CartItemDetail(APIView):
     @extend_schema(
         request=serializers.ChangeCartItemSerializer, responses=serializers.CartItemSerializer
     )
-    def patch(self, request: Request, pk: int) -> Response:
+    def patch(self, request: ApiRequest, pk: int) -> Response:
         item = self._item(request, pk)
         form = serializers.ChangeCartItemSerializer(data=request.data)
         form.is_valid(raise_exception=True)
@@ -69,11 +69,11 @@ class CartItemDetail(APIView):
         return Response(serializers.CartItemSerializer(item, context={"request": request}).data)
 
     @extend_schema(responses={204: None})
-    def delete(self, request: Request, pk: int) -> Response:
+    def delete(self, request: ApiRequest, pk: int) -> Response:
         self._item(request, pk).delete()
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-    def _item(self, request: Request, pk: int) -> CartItem:
+    def _item(self, request: ApiRequest, pk: int) -> CartItem:
         items = CartItem.objects.filter(user=request.user).select_related("product")
         return get_object_or_404(items, pk=pk)
 
@@ -82,20 +82,20 @@ class WishList(APIView):
     """What the user would like to have."""
 
     @extend_schema(responses=serializers.ProductSerializer(many=True))
-    def get(self, request: Request) -> Response:
+    def get(self, request: ApiRequest) -> Response:
         return Response(self._products(request))
 
     @extend_schema(
         request=serializers.WishSerializer,
         responses={201: serializers.ProductSerializer(many=True)},
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: ApiRequest) -> Response:
         form = serializers.WishSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         request.user.wish_list.add(form.validated_data["product"])
         return Response(self._products(request), status=status.HTTP_201_CREATED)
 
-    def _products(self, request: Request) -> Any:
+    def _products(self, request: ApiRequest) -> Any:
         products = request.user.wish_list.all()
         return serializers.ProductSerializer(products, many=True, context={"request": request}).data
 
@@ -104,7 +104,7 @@ class Wish(APIView):
     """One product of the wish list."""
 
     @extend_schema(operation_id="wish_list_remove", responses={204: None})
-    def delete(self, request: Request, product: int) -> Response:
+    def delete(self, request: ApiRequest, product: int) -> Response:
         request.user.wish_list.remove(get_object_or_404(Product, pk=product))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -126,7 +126,7 @@ class Orders(generics.ListAPIView):
             409: OpenApiResponse(description="`cart_empty`, `not_enough_stock`"),
         },
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: ApiRequest) -> Response:
         order = orders.place(user=request.user)
         return Response(self.get_serializer(order).data, status=status.HTTP_201_CREATED)
 
@@ -143,7 +143,7 @@ class Reviews(APIView):
             409: OpenApiResponse(description="`already_reviewed`"),
         },
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: ApiRequest) -> Response:
         form = serializers.ReviewSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         review = reviews.write(user=request.user, **form.validated_data)

@@ -12,10 +12,11 @@ from django.views.decorators.http import require_POST
 
 from anonauth.decorators import guest_required
 from anonauth.flows.purge import purge_guest
+from example_project.shop.requests import SignedInRequest
 
 
 @login_required
-def account(request: HttpRequest) -> HttpResponse:
+def account(request: SignedInRequest) -> HttpResponse:
     """Show the account, or the guest."""
     context = {
         "wish_count": request.user.wish_list.count(),
@@ -38,7 +39,7 @@ def keep(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @guest_required
-def erase(request: HttpRequest) -> HttpResponse:
+def erase(request: SignedInRequest) -> HttpResponse:
     """Delete the guest with all that is his."""
     purge_guest(user_id=request.user.pk)
     logout(request)

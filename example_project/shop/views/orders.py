@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
 from anonauth.decorators import permanent_required
@@ -11,10 +11,11 @@ from example_project.shop import orders, reviews
 from example_project.shop.exceptions import ShopError
 from example_project.shop.forms import ReviewForm
 from example_project.shop.models import Order, Product
+from example_project.shop.requests import SignedInRequest
 
 
 @permanent_required
-def checkout(request: HttpRequest) -> HttpResponse:
+def checkout(request: SignedInRequest) -> HttpResponse:
     """Show what is about to be ordered; a POST orders it."""
     if request.method == "POST":
         try:
@@ -32,21 +33,21 @@ def checkout(request: HttpRequest) -> HttpResponse:
 
 
 @permanent_required
-def order_list(request: HttpRequest) -> HttpResponse:
+def order_list(request: SignedInRequest) -> HttpResponse:
     """Show the customer's orders, newest first."""
     found = request.user.orders.prefetch_related("lines__product")
     return render(request, "shop/orders.html", {"orders": found})
 
 
 @permanent_required
-def order(request: HttpRequest, pk: int) -> HttpResponse:
+def order(request: SignedInRequest, pk: int) -> HttpResponse:
     """Show one order, to the customer who placed it."""
     found = Order.objects.filter(user=request.user).prefetch_related("lines__product")
     return render(request, "shop/order.html", {"order": get_object_or_404(found, pk=pk)})
 
 
 @permanent_required
-def review(request: HttpRequest, slug: str) -> HttpResponse:
+def review(request: SignedInRequest, slug: str) -> HttpResponse:
     """Write a review of a product."""
     product = get_object_or_404(Product, slug=slug)
     form = ReviewForm(request.POST or None)
