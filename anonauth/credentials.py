@@ -8,13 +8,14 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from django.conf import settings as django_settings
-from django.contrib.auth import SESSION_KEY, login, logout, update_session_auth_hash
+from django.contrib.auth import SESSION_KEY, get_user, login, logout, update_session_auth_hash
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext
 
 from anonauth.conf import get_settings
-from anonauth.exceptions import InvalidInput
+from anonauth.exceptions import AlreadyPermanent, InvalidInput
+from anonauth.models import is_permanent
 
 BUILT_IN = {
     "jwt": "anonauth.contrib.simplejwt.credentials.JWTCredentials",
@@ -64,8 +65,11 @@ class SessionCredentials(Credentials):
     sets_cookie = True
 
     def issue(self, request: HttpRequest, user: Any) -> dict[str, Any]:
-        if request.session.get(SESSION_KEY) == user._meta.pk.value_to_string(user):
+        if in_session(request, user):
             return {}
+        # SECURITY: a guest's token in a browser in which somebody is logged in must not log him out.
+        if is_permanent(get_user(request)):
+            raise AlreadyPermanent
         # Django's login() gives the session a new key (no fixation) and keeps a visitor's data in it.
         login(request, user, backend=session_backend())
         return {}
@@ -76,7 +80,14 @@ class SessionCredentials(Credentials):
         return {}
 
     def end(self, request: HttpRequest, user: Any, data: Mapping[str, Any]) -> None:
-        logout(request)
+        if in_session(request, user):
+            logout(request)
+
+
+def in_session(request: HttpRequest, user: Any) -> bool:
+    """Tell whether the request carries a session, and it is this user's."""
+    session = getattr(request, "session", None)
+    return session is not None and session.get(SESSION_KEY) == user._meta.pk.value_to_string(user)
 
 
 def session_backend() -> str:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings as django_settings
 from django.http import HttpRequest
+from django.utils.http import is_same_domain
 
 from anonauth.conf import get_settings
 from anonauth.exceptions import AutomatedClient, CrossSite
@@ -61,11 +62,22 @@ def check_same_site(request: HttpRequest, *, sets_cookie: bool) -> None:
 
 def _is_own_origin(request: HttpRequest) -> bool:
     origin = request.headers.get("Origin", "")
-    if origin in django_settings.CSRF_TRUSTED_ORIGINS:
+    if origin and _is_trusted(origin):
         return True
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site in {"same-origin", "none"}
-    if not origin:
-        return True
-    return urlsplit(origin).netloc == request.get_host()
+    return not origin or origin == f"{request.scheme}://{request.get_host()}"
+
+
+def _is_trusted(origin: str) -> bool:
+    try:
+        own = urlsplit(origin)
+    except ValueError:
+        return False
+    trusted = (urlsplit(entry) for entry in django_settings.CSRF_TRUSTED_ORIGINS)
+    # As Django's CsrfViewMiddleware reads it: "https://*.example.com" is every subdomain.
+    return any(
+        own.scheme == entry.scheme and is_same_domain(own.netloc, entry.netloc.lstrip("*"))
+        for entry in trusted
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -11,6 +11,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import connection
 from django.forms import modelform_factory
 from django.utils import timezone
+from rest_framework import serializers
 
 from anonauth.models import is_guest, is_permanent
 
@@ -73,6 +74,23 @@ def test_no_form_and_no_admin_can_write_what_the_life_cycle_writes() -> None:
 
     written = {"is_guest", "guest_since", "last_seen_at", "upgraded_at", "credentials_revoked_at"}
     assert not written & set(fields)
+
+
+def test_no_serializer_can_write_them_either() -> None:
+    class UserSerializer(serializers.ModelSerializer[Any]):
+        class Meta:
+            model = User
+            fields = "__all__"
+
+    fields = UserSerializer().fields
+    for name in (
+        "is_guest",
+        "guest_since",
+        "last_seen_at",
+        "upgraded_at",
+        "credentials_revoked_at",
+    ):
+        assert fields[name].read_only
 
 
 def test_the_purge_date_follows_the_setting(settings: SettingsWrapper) -> None:

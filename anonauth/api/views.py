@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib.auth import logout
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.utils.module_loading import import_string
 from rest_framework import status
@@ -24,7 +23,12 @@ from anonauth.api.parsers import BoundedJSONParser
 from anonauth.api.serializers import SignInSerializer, SignOutSerializer
 from anonauth.captcha import public_config
 from anonauth.conf import get_settings
-from anonauth.credentials import Credentials, allowed_credentials, get_credentials
+from anonauth.credentials import (
+    Credentials,
+    SessionCredentials,
+    allowed_credentials,
+    get_credentials,
+)
 from anonauth.exceptions import AlreadyPermanent, WouldLoseData
 from anonauth.flows.purge import purge_guest
 from anonauth.flows.sign_out import sign_out_everywhere
@@ -102,8 +106,9 @@ class UserView(AnonauthView):
 
     def delete(self, request: Request) -> Response:
         """Delete a guest with all that is his."""
-        purge_guest(user_id=request.user.pk)
-        logout(request._request)
+        user = request.user
+        purge_guest(user_id=user.pk)
+        SessionCredentials().end(request._request, user, {})
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -125,7 +130,7 @@ class SignOutView(AnonauthView):
             scope = "global"  # nobody can come back as this guest: nothing may stay open
         if scope == "global":
             sign_out_everywhere(user)
-            logout(request._request)
+            SessionCredentials().end(request._request, user, {})
         else:
             kind.end(request._request, user, data)
         return Response(status=status.HTTP_204_NO_CONTENT)

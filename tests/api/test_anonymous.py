@@ -573,9 +573,17 @@ def test_names_that_never_are_free_end_in_a_refusal_not_in_a_loop(
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
         {"Origin": "http://testserver.evil.example"},
+        {"Origin": "https://testserver"},
+        {"Origin": "https://[::1"},
+        {"Origin": "http://app.example"},
+        {"Origin": "https://evilshops.example"},
     ],
 )
-def test_another_sites_page_cannot_sign_a_browser_in(api: Api, headers: dict[str, str]) -> None:
+def test_another_sites_page_cannot_sign_a_browser_in(
+    api: Api, settings: SettingsWrapper, headers: dict[str, str]
+) -> None:
+    settings.CSRF_TRUSTED_ORIGINS = ["https://app.example", "https://*.shops.example"]
+
     answer = api.post("anonymous/", {"credentials": "session"}, **headers)
 
     assert (answer.status_code, answer.json()["code"]) == (403, "cross_site")
@@ -602,13 +610,14 @@ def test_an_app_on_another_origin_gets_tokens_if_cors_lets_its_json_through(api:
         {"Sec_Fetch_Site": "same-origin"},
         {"Origin": "http://testserver"},
         {"Origin": "https://app.example"},
+        {"Origin": "https://one.shops.example", "Sec_Fetch_Site": "same-site"},
         {},
     ],
 )
 def test_the_own_pages_and_trusted_origins_may_sign_a_browser_in(
     api: Api, settings: SettingsWrapper, headers: dict[str, str]
 ) -> None:
-    settings.CSRF_TRUSTED_ORIGINS = ["https://app.example"]
+    settings.CSRF_TRUSTED_ORIGINS = ["https://app.example", "https://*.shops.example"]
 
     assert api.post("anonymous/", {"credentials": "session"}, **headers).status_code == 201
 
@@ -624,6 +633,18 @@ def test_a_planted_session_key_is_replaced_at_sign_in(api: Api) -> None:
 
     assert api.http.cookies["sessionid"].value != planted.session_key
     assert api.http.session["visited"] == "yes"
+
+
+def test_a_guests_token_does_not_log_out_who_is_logged_in_in_this_browser(api: Api) -> None:
+    api.sign_in()
+    ann = User.objects.create_user("ann")
+    api.http.force_login(ann)
+
+    answer = api.post("anonymous/", {"credentials": "session"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "already_permanent")
+    assert api.delete("user/").status_code == 204
+    api.tokens = {}
+    assert api.get("user/").json()["id"] == str(ann.pk)
 
 
 def test_a_session_cannot_be_used_by_a_form_of_another_site(api: Api) -> None:
