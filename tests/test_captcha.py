@@ -86,7 +86,7 @@ def test_the_longest_token_reaches_the_provider_whole(provider: CaptchaProvider)
 
 
 @pytest.mark.parametrize(
-    "mode", ["500", "503", "404", "302", "307", "junk", "deep", "huge", "hang up", "cut"]
+    "mode", ["500", "503", "404", "302", "307", "junk", "deep", "huge", "hang up", "cut", "no http"]
 )
 def test_a_provider_in_trouble_is_unavailable_and_blames_nobody(
     provider: CaptchaProvider, mode: str
@@ -218,6 +218,10 @@ def test_neither_token_nor_secret_is_logged_whatever_happens(
         verify()
     log = [r for r in caplog.records if r.name.startswith("anonauth")]
     assert len(log) == 5
+    for record in log:
+        assert GOOD not in record.getMessage()
+        assert SECRET not in record.getMessage().lower()
+        assert "\n" not in record.getMessage()
     assert SECRET not in repr(get_captcha())
 
 

@@ -36,9 +36,10 @@ def test_the_deadline_holds_however_slowly_the_answer_comes(
     assert time.monotonic() - begin < 2  # the drip alone would take minutes
 
 
-def test_a_redirect_is_not_followed(provider: CaptchaProvider) -> None:
-    provider.mode = "307"
-    with pytest.raises(OSError, match="307"):
+@pytest.mark.parametrize("status", ["301", "302", "303", "307", "308"])
+def test_a_redirect_is_not_followed(provider: CaptchaProvider, status: str) -> None:
+    provider.mode = status
+    with pytest.raises(OSError, match=status):
         post_form(provider.url, FORM, seconds=3)
     assert len(provider.forms) == 1
 

@@ -51,6 +51,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.provider.tunnels.append(f"{self.path}\n{self.headers}")
         self.send_error(502)
 
+    def do_GET(self) -> None:  # where the redirects lead to: a trap
+        self.provider.forms.append({})
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"success": true}')
+
     def do_POST(self) -> None:
         length = int(self.headers["Content-Length"])
         form = dict(parse_qsl(self.rfile.read(length).decode()))
@@ -64,6 +70,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.provider.closing.wait()
             return
         if mode == "hang up":
+            return
+        if mode == "no http":
+            self.wfile.write(b"SSH-2.0-OpenSSH\r\n")
             return
         if mode == "drip headers":
             self.drip(b"HTTP/1.0 200 OK\r\nX-Padding: " + b"x" * 10_000)
