@@ -13,6 +13,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from anonauth.conf import get_settings
+from anonauth.fields import FlowBooleanField, FlowDateTimeField
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser as UserBase
@@ -75,17 +76,17 @@ class GuestMixin(UserBase):
     backends, allauth and others rely on.
     """
 
-    is_guest = models.BooleanField(
+    is_guest = FlowBooleanField(
         _("anonymous"),
         default=False,
         editable=False,
         db_column="is_anonymous",
         help_text=_("Signed in without having proved an identity yet."),
     )
-    guest_since = models.DateTimeField(_("guest since"), null=True, blank=True, editable=False)
-    last_seen_at = models.DateTimeField(_("last seen"), null=True, blank=True, editable=False)
-    upgraded_at = models.DateTimeField(_("upgraded"), null=True, blank=True, editable=False)
-    credentials_revoked_at = models.DateTimeField(
+    guest_since = FlowDateTimeField(_("guest since"), null=True, blank=True, editable=False)
+    last_seen_at = FlowDateTimeField(_("last seen"), null=True, blank=True, editable=False)
+    upgraded_at = FlowDateTimeField(_("upgraded"), null=True, blank=True, editable=False)
+    credentials_revoked_at = FlowDateTimeField(
         _("credentials revoked"), null=True, blank=True, editable=False
     )
 
@@ -102,9 +103,10 @@ class GuestMixin(UserBase):
     @property
     def purge_at(self) -> datetime | None:
         """The moment from which this guest may be purged if he does not return; None for a permanent user."""
-        if not self.is_guest or self.last_seen_at is None:
+        last_seen: datetime | None = self.last_seen_at
+        if not self.is_guest or last_seen is None:
             return None
-        return self.last_seen_at + get_settings().purge_after
+        return last_seen + get_settings().purge_after
 
     def get_session_auth_hash(self) -> str:
         """Return Django's session hash, which also changes when all credentials are revoked."""

@@ -121,6 +121,46 @@ def test_the_session_hash_is_the_same_after_a_round_trip_through_the_database() 
     assert User.objects.get().get_session_auth_hash() == user.get_session_auth_hash()
 
 
+@pytest.mark.django_db
+def test_a_stale_instance_cannot_undo_what_a_flow_has_written() -> None:
+    stale = User.objects.create_user("guest-1", is_guest=True, last_seen_at=timezone.now())
+    now = timezone.now()
+    User.objects.update(
+        is_guest=False, upgraded_at=now, credentials_revoked_at=now, last_seen_at=now
+    )
+
+    stale.nickname = "Zoë"
+    stale.save()
+    stale.save(update_fields=["is_guest", "credentials_revoked_at"])
+    User.objects.bulk_update([stale], ["nickname"])
+
+    row = User.objects.get()
+    assert row.nickname == "Zoë"
+    assert row.is_guest is False
+    assert (row.upgraded_at, row.credentials_revoked_at, row.last_seen_at) == (now, now, now)
+
+
+@pytest.mark.django_db
+def test_nobody_becomes_a_guest_by_saving_an_instance() -> None:
+    user = User.objects.create_user("ann")
+
+    user.is_guest = True
+    user.save()
+
+    assert User.objects.get().is_guest is False
+
+
+def test_a_projects_migrations_do_not_depend_on_our_fields() -> None:
+    for name in (
+        "is_guest",
+        "guest_since",
+        "last_seen_at",
+        "upgraded_at",
+        "credentials_revoked_at",
+    ):
+        assert User._meta.get_field(name).deconstruct()[1].startswith("django.db.models.")
+
+
 def test_visitors_are_neither_guests_nor_permanent() -> None:
     for nobody in (AnonymousUser(), None):
         assert not is_guest(nobody)

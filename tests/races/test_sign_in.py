@@ -77,11 +77,11 @@ def test_a_guest_who_is_upgraded_while_he_is_erased_survives() -> None:
     def upgrade() -> None:
         try:
             with transaction.atomic():
-                row = User.objects.select_for_update().get()
+                row = User.objects.select_for_update().filter(pk=guest.pk)
+                assert row.get().is_guest
                 erasing.set()
                 wait_for_a_blocked_backend()
-                row.is_guest = False
-                row.save(update_fields=["is_guest"])
+                row.update(is_guest=False)
         finally:
             upgraded.set()
             connections.close_all()
