@@ -15,7 +15,6 @@ release = re.findall(r'__version__ = "(.+?)"', (ROOT / "anonauth" / "__init__.py
 extensions = ["myst_parser"]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]
-suppress_warnings = ["toc.empty_glob"]  # the page of measurements is written by hand, after a run
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 
