@@ -25,9 +25,19 @@ def blocks(text: str, language: str) -> list[str]:
 
 def section(text: str, heading: str) -> str:
     """Return what stands below a heading, to the next heading of any level."""
-    found = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", text, re.MULTILINE | re.DOTALL)
-    assert found, f"no heading {heading!r}"
-    return found[1]
+    wanted: list[str] | None = None
+    fenced = False
+    for line in text.splitlines(keepends=True):
+        fenced ^= line.startswith("```")
+        if line.startswith("#") and not fenced:
+            if wanted is not None:
+                break
+            if line.lstrip("# ").rstrip() == heading:
+                wanted = []
+        elif wanted is not None:
+            wanted.append(line)
+    assert wanted is not None, f"no heading {heading!r}"
+    return "".join(wanted)
 
 
 def rows(text: str) -> list[list[str]]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -14,9 +13,6 @@ from django.urls import get_resolver
 from anonauth.api.errors import STATUS
 from tests.client import Api
 from tests.docs.pages import README, blocks, code, read, rows, section
-
-if TYPE_CHECKING:
-    from pytest_django.fixtures import SettingsWrapper
 
 PAGE = read("api")
 OTHERS = "Codes of authentication and REST framework"
@@ -142,9 +138,7 @@ def test_each_code_of_authentication_and_rest_framework_is_provoked_below() -> N
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", PROVOKED)
-def test_a_code_of_the_second_table_comes_with_its_status(
-    name: str, settings: SettingsWrapper
-) -> None:
+def test_a_code_of_the_second_table_comes_with_its_status(name: str, settings: Any) -> None:
     if name == "not_found":
         settings.ANONAUTH_CREDENTIALS = ["session"]
     answer = PROVOKED[name]()
@@ -153,5 +147,3 @@ def test_a_code_of_the_second_table_comes_with_its_status(
 
 def test_the_readme_fits_its_page() -> None:
     assert len(README.read_text("utf-8").splitlines()) <= 150
-
-
