@@ -22,7 +22,7 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from anonauth.adapter import Adapter
-from anonauth.captcha import URLS, CaptchaVerifier
+from anonauth.captcha import URLS, CaptchaVerifier, SiteVerifyCaptcha, get_captcha
 from anonauth.conf import PREFIX, Settings, get_settings, unknown_names
 from anonauth.credentials import BUILT_IN, Credentials
 from anonauth.models import GuestMixin
@@ -139,6 +139,8 @@ def _value_fault(name: str, value: Any) -> str | None:
         return "has to be longer than nothing."
     if name in {"max_guests", "trusted_proxy_count"} and value is not None and value < 0:
         return "cannot be negative."
+    if name in {"code_attempts", "codes_per_address"} and value < 1:
+        return "has to be at least 1."
     check = _VALUE_CHECKS.get(name)
     if check is None or value is None:
         return None
@@ -174,8 +176,9 @@ def _check_captcha(name: str) -> None:
         _subclass(name, CaptchaVerifier)
     elif name not in URLS:
         raise ValueError(f"there is no provider {name!r}; built in are {', '.join(URLS)}.")
-    elif not get_settings().captcha_secret:
-        raise ValueError("it needs ANONAUTH_CAPTCHA_SECRET.")
+    verifier = get_captcha()
+    if isinstance(verifier, SiteVerifyCaptcha) and (problems := verifier.problems()):
+        raise ValueError(" ".join(problems))
 
 
 def _check_patterns(expressions: Sequence[str]) -> None:
@@ -201,7 +204,10 @@ _VALUE_CHECKS: dict[str, Any] = {
     "captcha_min_score": _check_score,
     "credentials": _check_credentials,
     "profile_serializer": import_string,
+    "code_rate_limits": _check_rates,
     "rate_limits": _check_rates,
+    "token_rate_limits": _check_rates,
+    "verify_rate_limits": _check_rates,
     "session_backend": _check_backend,
 }
 
@@ -266,6 +272,20 @@ def check_rate_limit_cache(app_configs: Any, **kwargs: Any) -> list[CheckMessage
             f"Rate limits are counted in {kind}, which does not count exactly for all processes.",
             hint="Use Redis or Memcached: CACHES, and RATELIMIT_USE_CACHE for an alias of its own.",
             id="anonauth.W104",
+        )
+    ]
+
+
+@register(TAG, deploy=True)
+def check_rate_limits_on(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """W108: django-ratelimit's own switch turns our limits off as well."""
+    if getattr(django_settings, "RATELIMIT_ENABLE", True):
+        return []
+    return [
+        Warning(
+            "RATELIMIT_ENABLE is False: there are no rate limits.",
+            hint="Remove it from the settings of production.",
+            id="anonauth.W108",
         )
     ]
 

@@ -105,6 +105,32 @@ class Settings:
     purge_after: timedelta = _setting(
         timedelta(days=30), "How long a guest who does not return is kept."
     )
+    code_lifetime: timedelta = _setting(
+        timedelta(minutes=15), "How long a code sent to an address can be typed."
+    )
+    code_attempts: int = _setting(3, "How often a code can be typed wrongly before it is void.")
+    code_interval: timedelta = _setting(
+        timedelta(seconds=60), "Least time between two codes sent to the same guest."
+    )
+    codes_per_address: int = _setting(
+        5, "How many guests may wait for a code at the same address at a time."
+    )
+    code_rate_limits: tuple[str, ...] = _setting(
+        ("20/h",), "Limits on codes sent, per client network: a fresh guest is free."
+    )
+    verify_rate_limits: tuple[str, ...] = _setting(
+        ("30/5m",), "Limits on codes and provider tokens tried, per client network."
+    )
+    token_rate_limits: tuple[str, ...] = _setting(
+        ("30/5m",), "Limits on passwords tried at `token/`, per client network."
+    )
+    redirect_uris: tuple[str, ...] = _setting(
+        (),
+        "Where a social upgrade started by a client with tokens may return to; compared exactly.",
+    )
+    ticket_lifetime: timedelta = _setting(
+        timedelta(minutes=10), "How long a merge ticket or a social upgrade's ticket is good."
+    )
     last_seen_interval: timedelta = _setting(
         timedelta(hours=1), "`last_seen_at` is written at most once in this time."
     )

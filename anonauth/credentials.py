@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from django.conf import settings as django_settings
-from django.contrib.auth import SESSION_KEY, get_user, login, logout, update_session_auth_hash
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user, login, logout
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext
@@ -75,8 +75,7 @@ class SessionCredentials(Credentials):
         return {}
 
     def renew(self, request: HttpRequest, user: Any) -> dict[str, Any]:
-        # Django's own for a changed password: a new key, the new hash, the data stay.
-        update_session_auth_hash(request, user)
+        rotate_session(request, user)
         return {}
 
     def end(self, request: HttpRequest, user: Any, data: Mapping[str, Any]) -> None:
@@ -88,6 +87,17 @@ def in_session(request: HttpRequest, user: Any) -> bool:
     """Tell whether the request carries a session, and it is this user's."""
     session = getattr(request, "session", None)
     return session is not None and session.get(SESSION_KEY) == user._meta.pk.value_to_string(user)
+
+
+def rotate_session(request: HttpRequest, user: Any) -> None:
+    """Let the session of a request go on after all credentials of its user ended: a new key, the data stay.
+
+    Django's ``update_session_auth_hash()`` does it only where ``request.user`` is that user; a session that belongs to
+    somebody else is left alone.
+    """
+    if in_session(request, user):
+        request.session.cycle_key()
+        request.session[HASH_SESSION_KEY] = user.get_session_auth_hash()
 
 
 def session_backend() -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.conf import settings as django_settings
@@ -26,9 +26,19 @@ from anonauth.models import is_guest, is_permanent
 from anonauth.shortcuts import asign_in, sign_in, was_signed_in
 
 View = Callable[..., Any]
+V = TypeVar("V", bound=View)
 Guard = Callable[[HttpRequest, Any], HttpResponseBase | None]
 
 
+@overload
+def permanent_required(view: V) -> V: ...
+@overload
+def permanent_required(
+    *,
+    login_url: str | None = ...,
+    upgrade_url: str | None = ...,
+    redirect_field_name: str = ...,
+) -> Callable[[V], V]: ...
 def permanent_required(
     view: View | None = None,
     *,
@@ -56,6 +66,15 @@ def permanent_required(
     return _decorator(guard, view)
 
 
+@overload
+def guest_required(view: V) -> V: ...
+@overload
+def guest_required(
+    *,
+    login_url: str | None = ...,
+    permanent_url: str | None = ...,
+    redirect_field_name: str = ...,
+) -> Callable[[V], V]: ...
 def guest_required(
     view: View | None = None,
     *,
@@ -82,6 +101,10 @@ def guest_required(
     return _decorator(guard, view)
 
 
+@overload
+def sign_in_guest(view: V) -> V: ...
+@overload
+def sign_in_guest(*, safe_methods: frozenset[str] = ...) -> Callable[[V], V]: ...
 def sign_in_guest(view: View | None = None, *, safe_methods: frozenset[str] = SAFE_METHODS) -> Any:
     """Make a visitor a guest before the view runs, in requests that write; reading never makes one.
 

@@ -121,6 +121,74 @@ class IdempotencyKeyUsed(AnonauthError):
     default_message = _("This Idempotency-Key has been used. Send a new one.")
 
 
+class UserNotFound(AnonauthError):
+    """The user's row is gone."""
+
+    code = "user_not_found"
+    default_message = _("This user does not exist any more.")
+
+
+class UserInactive(AnonauthError):
+    """The user is banned."""
+
+    code = "user_inactive"
+    default_message = _("This user is not active.")
+
+
+class MethodUnavailable(AnonauthError):
+    """The project does not offer this way to upgrade."""
+
+    code = "method_unavailable"
+    default_message = _("This way of upgrading is not available here.")
+
+
+class NoPendingUpgrade(AnonauthError):
+    """Nothing was started, or it has expired, or it was tried too often."""
+
+    code = "no_pending_upgrade"
+    default_message = _("There is no code to enter. Ask for a new one.")
+
+
+class CodeIncorrect(AnonauthError):
+    """The code is not the one that was sent; ``attempts_left`` says how often it can still be tried."""
+
+    code = "code_incorrect"
+    default_message = _("This is not the code that was sent.")
+
+    def __init__(self, attempts_left: int, message: str | Promise | None = None) -> None:
+        self.attempts_left = attempts_left
+        super().__init__(message)
+
+
+class Conflict(AnonauthError):
+    """The identity that was proved belongs to an account that exists; ``merge_ticket`` is the proof."""
+
+    def __init__(self, merge_ticket: str, message: str | Promise | None = None) -> None:
+        self.merge_ticket = merge_ticket
+        super().__init__(message)
+
+
+class EmailTaken(Conflict):
+    """The address, proved by its code, belongs to an account that exists."""
+
+    code = "email_taken"
+    default_message = _("An account with this e-mail address exists already.")
+
+
+class PhoneTaken(Conflict):
+    """The number, proved by its code, belongs to an account that exists."""
+
+    code = "phone_taken"
+    default_message = _("An account with this phone number exists already.")
+
+
+class IdentityTaken(Conflict):
+    """The social account, proved by its provider, is another user's."""
+
+    code = "identity_taken"
+    default_message = _("This identity belongs to an account that exists already.")
+
+
 class UsernamesExhausted(AnonauthError):
     """``Adapter.new_username()`` kept returning names that are taken."""
 

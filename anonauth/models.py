@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser, UserManager
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from anonauth.conf import get_settings
@@ -141,6 +142,73 @@ class SignInKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key_hash[:8]}…"
+
+
+class PendingUpgrade(models.Model):
+    """An address that a guest wants to prove, until the code sent to it is typed; it reserves nothing.
+
+    Nothing of it is written to the user before the proof. ``target`` is an e-mail address or a phone number.
+    """
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    method = models.CharField(max_length=20)
+    target = models.CharField(max_length=320, db_index=True)
+    code_hash = models.CharField(max_length=64)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    password = models.CharField(max_length=128, blank=True)
+    name = models.CharField(max_length=150, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    sent_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        verbose_name = _("pending upgrade")
+        verbose_name_plural = _("pending upgrades")
+        constraints = [
+            models.UniqueConstraint(fields=["user", "method"], name="anonauth_one_pending_each")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.method} of {self.user_id}"
+
+
+class DailyTallyQuerySet(models.QuerySet["DailyTally"]):
+    """Counting, without reading first."""
+
+    def add(self, event: str, label: str = "", *, number: int = 1) -> None:
+        """Add to today's count (in UTC) of an event; usually one UPDATE."""
+        day = timezone.now().astimezone(UTC).date()
+        found = self.filter(day=day, event=event, label=label)
+        more = {"count": models.F("count") + number}
+        if found.update(**more):
+            return
+        # The first of the day. Of parallel first ones, one inserts and the others add.
+        empty = DailyTally(day=day, event=event, label=label, count=0)
+        self.bulk_create([empty], ignore_conflicts=True)
+        found.update(**more)
+
+
+class DailyTally(models.Model):
+    """How often something happened on a day, for what the users' rows cannot tell any more."""
+
+    day = models.DateField()
+    event = models.CharField(max_length=20)
+    label = models.CharField(max_length=40, blank=True)
+    count = models.PositiveBigIntegerField(default=0)
+
+    objects = DailyTallyQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("daily tally")
+        verbose_name_plural = _("daily tallies")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["day", "event", "label"], name="anonauth_one_tally_a_day"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.event} {self.label}: {self.count}"
 
 
 def is_guest(user: Any) -> bool:

@@ -5,6 +5,9 @@ Each is sent after the commit; a receiver that fails is logged and changes nothi
 ``guest_created``
     ``sender`` the user model, ``user`` the new guest, ``facts`` a
     :class:`~anonauth.flows.sign_in.SignInFacts` about the request.
+``guest_upgraded``
+    ``sender`` the user model, ``user`` the user, ``method`` how he proved his identity, ``age`` how long he had been a
+    guest (a ``timedelta``).
 ``guest_purged``
     ``sender`` the user model, ``user_id`` the key that the row had.
 """
@@ -12,4 +15,5 @@ Each is sent after the commit; a receiver that fails is logged and changes nothi
 from django.dispatch import Signal
 
 guest_created = Signal()
+guest_upgraded = Signal()
 guest_purged = Signal()

@@ -12,25 +12,25 @@ from django.contrib.auth.models import AbstractUser
 from django.core.checks import CheckMessage, run_checks
 from django.db import models
 from django.test.utils import isolate_apps
+from rest_framework_simplejwt.settings import api_settings
 
 from anonauth import checks
-from anonauth.contrib.simplejwt import checks as simplejwt_checks
 from anonauth.models import GuestMixin
 
 if TYPE_CHECKING:
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django import Settings
 
 
-def ids(messages: Iterable[CheckMessage]) -> list[str | None]:
+def ids(messages: Iterable[CheckMessage]) -> list[str]:
     return sorted(str(message.id) for message in messages)
 
 
-def all_ids(*, deploy: bool = False) -> list[str | None]:
+def all_ids(*, deploy: bool = False) -> list[str]:
     found = run_checks(include_deployment_checks=deploy)
     return ids(m for m in found if str(m.id).startswith("anonauth."))
 
 
-def user_model_ids(monkeypatch: pytest.MonkeyPatch, model: Any) -> list[str | None]:
+def user_model_ids(monkeypatch: pytest.MonkeyPatch, model: Any) -> list[str]:
     monkeypatch.setattr(checks, "get_user_model", lambda: model)
     return ids(checks.check_user_model(None))
 
@@ -53,7 +53,7 @@ def test_a_model_without_the_mixin_is_an_error(monkeypatch: pytest.MonkeyPatch) 
 
 @isolate_apps("tests")
 def test_a_field_named_is_anonymous_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Clash(GuestMixin, AbstractBaseUser):  # type: ignore[django-manager-missing]
+    class Clash(GuestMixin, AbstractBaseUser):
         is_anonymous = models.BooleanField(default=False, db_column="other")  # type: ignore[assignment]
 
         class Meta(GuestMixin.Meta):
@@ -80,7 +80,7 @@ def test_an_attribute_that_hides_is_anonymous_is_an_error(
 def test_the_mixin_behind_the_base_is_an_error_since_nothing_could_be_revoked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    class Late(AbstractBaseUser, GuestMixin):  # type: ignore[misc]
+    class Late(AbstractBaseUser, GuestMixin):  # type: ignore[metaclass, misc]
         class Meta(GuestMixin.Meta):
             app_label = "tests"
 
@@ -120,7 +120,7 @@ def test_the_documented_model_is_clean(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- settings
 
 
-def test_an_unknown_setting_is_an_error(settings: SettingsWrapper) -> None:
+def test_an_unknown_setting_is_an_error(settings: Settings) -> None:
     settings.ANONAUTH_RATE_LIMIT = "30/h"
 
     assert all_ids() == ["anonauth.E004"]
@@ -155,9 +155,7 @@ def test_an_unknown_setting_is_an_error(settings: SettingsWrapper) -> None:
         ("SESSION_BACKEND", "tests.nowhere.Backend"),
     ],
 )
-def test_a_value_that_cannot_work_is_an_error(
-    settings: SettingsWrapper, name: str, value: Any
-) -> None:
+def test_a_value_that_cannot_work_is_an_error(settings: Settings, name: str, value: Any) -> None:
     setattr(settings, f"ANONAUTH_{name}", value)
 
     found = [m for m in run_checks() if m.id == "anonauth.E005"]
@@ -167,7 +165,7 @@ def test_a_value_that_cannot_work_is_an_error(
     assert found[0].hint
 
 
-def test_good_values_are_no_errors(settings: SettingsWrapper) -> None:
+def test_good_values_are_no_errors(settings: Settings) -> None:
     settings.ANONAUTH_CREDENTIALS = ["session"]
     settings.ANONAUTH_RATE_LIMITS = ("30/h", "3/10s")
     settings.ANONAUTH_CAPTCHA_TIMEOUT = 2
@@ -179,7 +177,7 @@ def test_good_values_are_no_errors(settings: SettingsWrapper) -> None:
     assert all_ids() == []
 
 
-def test_a_captcha_without_its_secret_is_an_error(settings: SettingsWrapper) -> None:
+def test_a_captcha_without_its_secret_is_an_error(settings: Settings) -> None:
     settings.ANONAUTH_CAPTCHA = "turnstile"
     assert all_ids() == ["anonauth.E005"]
 
@@ -187,7 +185,7 @@ def test_a_captcha_without_its_secret_is_an_error(settings: SettingsWrapper) -> 
     assert all_ids() == []
 
 
-def test_tokens_without_the_app_that_renews_them_are_an_error(settings: SettingsWrapper) -> None:
+def test_tokens_without_the_app_that_renews_them_are_an_error(settings: Settings) -> None:
     settings.INSTALLED_APPS = [a for a in settings.INSTALLED_APPS if "simplejwt" not in a]
 
     assert ids(checks.check_jwt_installed(None)) == ["anonauth.E006"]
@@ -198,7 +196,7 @@ def test_tokens_without_the_app_that_renews_them_are_an_error(settings: Settings
 # --- middleware
 
 
-def test_sessions_without_the_middleware_are_a_warning(settings: SettingsWrapper) -> None:
+def test_sessions_without_the_middleware_are_a_warning(settings: Settings) -> None:
     settings.MIDDLEWARE = [m for m in settings.MIDDLEWARE if not m.startswith("anonauth")]
     assert all_ids() == ["anonauth.W102"]
 
@@ -206,7 +204,7 @@ def test_sessions_without_the_middleware_are_a_warning(settings: SettingsWrapper
     assert all_ids() == []
 
 
-def test_middleware_out_of_order_is_a_warning(settings: SettingsWrapper) -> None:
+def test_middleware_out_of_order_is_a_warning(settings: Settings) -> None:
     settings.MIDDLEWARE = [
         checks.MIDDLEWARE,
         *(m for m in settings.MIDDLEWARE if m != checks.MIDDLEWARE),
@@ -218,7 +216,7 @@ def test_middleware_out_of_order_is_a_warning(settings: SettingsWrapper) -> None
 # --- how long credentials last
 
 
-def test_sessions_that_die_before_the_data_are_a_warning(settings: SettingsWrapper) -> None:
+def test_sessions_that_die_before_the_data_are_a_warning(settings: Settings) -> None:
     settings.SESSION_COOKIE_AGE = 14 * 86400
     assert all_ids() == ["anonauth.W107"]
 
@@ -233,7 +231,7 @@ def test_refresh_tokens_that_die_before_the_data_are_a_warning(
     monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
 ) -> None:
     for name, value in change.items():
-        monkeypatch.setattr(simplejwt_checks.api_settings, name, value)
+        monkeypatch.setattr(api_settings, name, value)
 
     assert all_ids() == ["anonauth.W203"]
 
@@ -242,7 +240,7 @@ def test_refresh_tokens_that_die_before_the_data_are_a_warning(
 
 
 def test_a_user_id_field_that_is_no_key_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(simplejwt_checks.api_settings, "USER_ID_FIELD", "uid")
+    monkeypatch.setattr(api_settings, "USER_ID_FIELD", "uid")
 
     assert all_ids() == ["anonauth.E201"]
 
@@ -250,7 +248,7 @@ def test_a_user_id_field_that_is_no_key_is_an_error(monkeypatch: pytest.MonkeyPa
 def test_sliding_tokens_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     from rest_framework_simplejwt.tokens import SlidingToken
 
-    monkeypatch.setattr(simplejwt_checks.api_settings, "AUTH_TOKEN_CLASSES", (SlidingToken,))
+    monkeypatch.setattr(api_settings, "AUTH_TOKEN_CLASSES", (SlidingToken,))
 
     assert all_ids() == ["anonauth.E202"]
 
@@ -258,7 +256,7 @@ def test_sliding_tokens_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- deploy
 
 
-def test_what_only_production_needs_is_said_at_deploy(settings: SettingsWrapper) -> None:
+def test_what_only_production_needs_is_said_at_deploy(settings: Settings) -> None:
     assert all_ids() == []
     assert all_ids(deploy=True) == ["anonauth.W104", "anonauth.W105"]
 
@@ -268,7 +266,7 @@ def test_what_only_production_needs_is_said_at_deploy(settings: SettingsWrapper)
     assert all_ids(deploy=True) == []
 
 
-def test_the_cache_that_counts_is_the_one_that_is_checked(settings: SettingsWrapper) -> None:
+def test_the_cache_that_counts_is_the_one_that_is_checked(settings: Settings) -> None:
     redis = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://x"}
     settings.CACHES = {**settings.CACHES, "limits": redis}
     settings.RATELIMIT_USE_CACHE = "limits"
@@ -276,7 +274,26 @@ def test_the_cache_that_counts_is_the_one_that_is_checked(settings: SettingsWrap
     assert all_ids(deploy=True) == ["anonauth.W105"]
 
 
-def test_guests_without_any_way_to_upgrade_are_a_warning(settings: SettingsWrapper) -> None:
+def test_limits_that_django_ratelimit_switches_off_are_a_warning(settings: Settings) -> None:
+    settings.ANONAUTH_MAX_GUESTS = 1000
+    settings.RATELIMIT_ENABLE = False
+
+    assert all_ids(deploy=True) == ["anonauth.W104", "anonauth.W108"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"URL": "http://captcha.example/"}, {"MIN_SCORE": 0.5}, {"TIMEOUT": 0.0}]
+)
+def test_a_captcha_that_cannot_work_is_an_error(settings: Settings, change: dict[str, Any]) -> None:
+    settings.ANONAUTH_CAPTCHA = "turnstile"
+    settings.ANONAUTH_CAPTCHA_SECRET = "secret"
+    for name, value in change.items():
+        setattr(settings, f"ANONAUTH_CAPTCHA_{name}", value)
+
+    assert all_ids() == ["anonauth.E005"]
+
+
+def test_guests_without_any_way_to_upgrade_are_a_warning(settings: Settings) -> None:
     settings.INSTALLED_APPS = [a for a in settings.INSTALLED_APPS if not a.startswith("allauth")]
 
     assert ids(checks.check_upgrade_path(None)) == ["anonauth.W106"]

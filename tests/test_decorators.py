@@ -11,7 +11,7 @@ from django.test import Client
 from anonauth.decorators import permanent_required
 
 if TYPE_CHECKING:
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django import Settings
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls("tests.pages")]
 User = get_user_model()
@@ -48,7 +48,7 @@ def test_a_visitor_is_sent_to_log_in_and_back(url: str, client: Client) -> None:
 
 
 @PERMANENT
-def test_a_guest_is_sent_to_upgrade_and_back(url: str, settings: SettingsWrapper) -> None:
+def test_a_guest_is_sent_to_upgrade_and_back(url: str, settings: Settings) -> None:
     settings.ANONAUTH_UPGRADE_URL = "/keep/"
     client, _ = signed_in(is_guest=True)
 
@@ -143,6 +143,6 @@ def test_a_guarded_view_keeps_its_name_and_its_attributes() -> None:
         """Doc."""
 
     view.csrf_exempt = True  # type: ignore[attr-defined]
-    guarded = permanent_required(view)
+    guarded: Any = permanent_required(view)
 
     assert (guarded.__name__, guarded.__doc__, guarded.csrf_exempt) == ("view", "Doc.", True)

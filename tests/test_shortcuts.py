@@ -14,8 +14,7 @@ from anonauth.captcha import CaptchaVerifier
 from anonauth.exceptions import CaptchaFailed
 
 if TYPE_CHECKING:
-    from pytest_django import DjangoAssertNumQueries
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django import DjangoAssertNumQueries, Settings
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls("tests.pages")]
 User = get_user_model()
@@ -95,7 +94,7 @@ def test_a_session_sign_in_costs_no_more_than_djangos_own(
     [("ENABLED", False, 403), ("RATE_LIMITS", ["1/h"], 429), ("MAX_GUESTS", 0, 503)],
 )
 def test_a_refusal_is_a_page_with_its_status(
-    settings: SettingsWrapper, name: str, value: Any, status: int
+    settings: Settings, name: str, value: Any, status: int
 ) -> None:
     if name == "RATE_LIMITS":
         Client().post("/basket/")
@@ -122,7 +121,7 @@ def test_pages_of_another_site_cannot_sign_a_browser_in(client: Client) -> None:
     ["cf-turnstile-response", "h-captcha-response", "g-recaptcha-response", "captcha_token"],
 )
 def test_pages_need_the_captcha_as_the_api_does(
-    settings: SettingsWrapper, monkeypatch: pytest.MonkeyPatch, field: str
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, field: str
 ) -> None:
     settings.ANONAUTH_CAPTCHA = "tests.test_shortcuts.Riddle"
 

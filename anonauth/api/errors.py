@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from anonauth import audit
-from anonauth.exceptions import AnonauthError, InvalidInput, RateLimited
+from anonauth.exceptions import AnonauthError, CodeIncorrect, Conflict, InvalidInput, RateLimited
 
 logger = logging.getLogger("anonauth")
 
@@ -30,6 +30,14 @@ STATUS: dict[str, int] = {
     "scope_unavailable": status.HTTP_409_CONFLICT,
     "idempotency_key_used": status.HTTP_409_CONFLICT,
     "protected_data": status.HTTP_409_CONFLICT,
+    "code_incorrect": status.HTTP_400_BAD_REQUEST,
+    "user_not_found": status.HTTP_401_UNAUTHORIZED,
+    "user_inactive": status.HTTP_401_UNAUTHORIZED,
+    "method_unavailable": status.HTTP_404_NOT_FOUND,
+    "no_pending_upgrade": status.HTTP_409_CONFLICT,
+    "email_taken": status.HTTP_409_CONFLICT,
+    "phone_taken": status.HTTP_409_CONFLICT,
+    "identity_taken": status.HTTP_409_CONFLICT,
     "rate_limited": status.HTTP_429_TOO_MANY_REQUESTS,
     "rate_limit_unavailable": status.HTTP_503_SERVICE_UNAVAILABLE,
     "captcha_unavailable": status.HTTP_503_SERVICE_UNAVAILABLE,
@@ -72,8 +80,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
 def _answer(error: Exception) -> Response | None:
     if isinstance(error, AnonauthError):
         body: dict[str, Any] = {"code": error.code, "detail": str(error.message)}
-        if isinstance(error, InvalidInput):
-            body["fields"] = error.fields
+        body |= _details(error)
         return Response(body, status=status_of(error), headers=retry_after(error))
     if isinstance(error, Http404):
         error = exceptions.NotFound()
@@ -91,6 +98,17 @@ def _answer(error: Exception) -> Response | None:
         body = {"code": "database_unavailable", "detail": "Try again soon."}
         return Response(body, status=STATUS["database_unavailable"])
     return None
+
+
+def _details(error: AnonauthError) -> dict[str, Any]:
+    match error:
+        case InvalidInput():
+            return {"fields": error.fields}
+        case CodeIncorrect():
+            return {"attempts_left": error.attempts_left}
+        case Conflict():
+            return {"merge_ticket": error.merge_ticket}
+    return {}
 
 
 def _of_rest_framework(error: exceptions.APIException) -> Response:

@@ -20,8 +20,7 @@ from anonauth.signals import guest_created
 from tests.client import Api
 
 if TYPE_CHECKING:
-    from pytest_django import DjangoAssertNumQueries
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django import DjangoAssertNumQueries, Settings
 
 pytestmark = pytest.mark.django_db
 User = get_user_model()
@@ -58,7 +57,7 @@ class CarelessAdapter(Adapter):
 
 class ClosedAdapter(Adapter):
     def is_open_for_guests(self, request: Any) -> bool:
-        return request.headers.get("X-Open") == "yes"
+        return bool(request.headers.get("X-Open") == "yes")
 
 
 class OneNameAdapter(Adapter):
@@ -146,13 +145,13 @@ def test_a_session_is_given_to_those_who_ask(api: Api) -> None:
     assert api.get("user/").json() == answer.json()["user"]
 
 
-def test_the_first_configured_kind_is_the_default(api: Api, settings: SettingsWrapper) -> None:
+def test_the_first_configured_kind_is_the_default(api: Api, settings: Settings) -> None:
     settings.ANONAUTH_CREDENTIALS = ["session", "jwt"]
 
     assert api.post("anonymous/").json()["credentials"] == "session"
 
 
-def test_a_kind_that_is_not_allowed_is_refused(api: Api, settings: SettingsWrapper) -> None:
+def test_a_kind_that_is_not_allowed_is_refused(api: Api, settings: Settings) -> None:
     settings.ANONAUTH_CREDENTIALS = ["jwt"]
 
     answer = api.post("anonymous/", {"credentials": "session"})
@@ -194,9 +193,7 @@ def test_a_guest_may_trade_his_token_for_a_session(api: Api) -> None:
     assert api.get("user/").json()["id"] == user["id"]
 
 
-def test_a_guest_keeps_his_way_in_while_new_ones_are_refused(
-    api: Api, settings: SettingsWrapper
-) -> None:
+def test_a_guest_keeps_his_way_in_while_new_ones_are_refused(api: Api, settings: Settings) -> None:
     api.sign_in()
     settings.ANONAUTH_ENABLED = False
 
@@ -308,7 +305,7 @@ def test_the_key_itself_is_not_stored(api: Api) -> None:
 
 
 def test_the_profile_is_what_the_projects_serializer_makes_of_it(
-    api: Api, settings: SettingsWrapper
+    api: Api, settings: Settings
 ) -> None:
     settings.ANONAUTH_PROFILE_SERIALIZER = PROFILE
 
@@ -317,9 +314,7 @@ def test_the_profile_is_what_the_projects_serializer_makes_of_it(
     assert User.objects.get().nickname == "Zoë"
 
 
-def test_a_fault_in_the_profile_is_named_with_its_place(
-    api: Api, settings: SettingsWrapper
-) -> None:
+def test_a_fault_in_the_profile_is_named_with_its_place(api: Api, settings: Settings) -> None:
     settings.ANONAUTH_PROFILE_SERIALIZER = PROFILE
 
     answer = api.post("anonymous/", {"profile": {"nickname": "x" * 51, "address": {"a": [1]}}})
@@ -341,7 +336,7 @@ def test_without_a_serializer_no_profile_is_taken(api: Api) -> None:
 @pytest.mark.parametrize(
     "adapter", ["anonauth.adapter.Adapter", "tests.api.test_anonymous.CarelessAdapter"]
 )
-def test_no_profile_gives_rights(api: Api, settings: SettingsWrapper, adapter: str) -> None:
+def test_no_profile_gives_rights(api: Api, settings: Settings, adapter: str) -> None:
     settings.ANONAUTH_PROFILE_SERIALIZER = GREEDY
     settings.ANONAUTH_ADAPTER = adapter
 
@@ -417,7 +412,7 @@ def test_nothing_but_post_makes_a_guest(api: Api, method: str) -> None:
 # --- the guards
 
 
-def test_the_kill_switch_works_at_run_time(api: Api, settings: SettingsWrapper) -> None:
+def test_the_kill_switch_works_at_run_time(api: Api, settings: Settings) -> None:
     settings.ANONAUTH_ENABLED = False
     answer = api.post("anonymous/", "{not even JSON")
     assert (answer.status_code, answer.json()["code"]) == (403, "anonymous_disabled")
@@ -426,14 +421,14 @@ def test_the_kill_switch_works_at_run_time(api: Api, settings: SettingsWrapper) 
     assert api.post("anonymous/").status_code == 201
 
 
-def test_the_adapter_may_decide_by_the_request(api: Api, settings: SettingsWrapper) -> None:
+def test_the_adapter_may_decide_by_the_request(api: Api, settings: Settings) -> None:
     settings.ANONAUTH_ADAPTER = "tests.api.test_anonymous.ClosedAdapter"
 
     assert api.post("anonymous/").json()["code"] == "anonymous_disabled"
     assert api.post("anonymous/", X_Open="yes").status_code == 201
 
 
-def test_too_many_from_one_address_have_to_wait(api: Api, settings: SettingsWrapper) -> None:
+def test_too_many_from_one_address_have_to_wait(api: Api, settings: Settings) -> None:
     settings.ANONAUTH_RATE_LIMITS = ["2/h", "100/d"]
     codes = [Api().post("anonymous/").status_code for _ in range(3)]
     answer = Api().post("anonymous/")
@@ -444,7 +439,7 @@ def test_too_many_from_one_address_have_to_wait(api: Api, settings: SettingsWrap
     assert User.objects.count() == 2
 
 
-def test_a_forged_forwarded_header_buys_no_new_budget(api: Api, settings: SettingsWrapper) -> None:
+def test_a_forged_forwarded_header_buys_no_new_budget(api: Api, settings: Settings) -> None:
     settings.ANONAUTH_RATE_LIMITS = ["1/h"]
     api.post("anonymous/", X_Forwarded_For="1.1.1.1")
 
@@ -454,7 +449,7 @@ def test_a_forged_forwarded_header_buys_no_new_budget(api: Api, settings: Settin
 
 
 def test_behind_a_trusted_proxy_each_client_has_his_own_budget(
-    api: Api, settings: SettingsWrapper
+    api: Api, settings: Settings
 ) -> None:
     settings.ANONAUTH_RATE_LIMITS = ["1/h"]
     settings.ALLAUTH_TRUSTED_PROXY_COUNT = 1
@@ -465,7 +460,7 @@ def test_behind_a_trusted_proxy_each_client_has_his_own_budget(
     assert codes == [201, 201, 429]
 
 
-def test_guests_who_ask_again_use_up_no_budget(api: Api, settings: SettingsWrapper) -> None:
+def test_guests_who_ask_again_use_up_no_budget(api: Api, settings: Settings) -> None:
     settings.ANONAUTH_RATE_LIMITS = ["1/h"]
     api.sign_in()
 
@@ -473,7 +468,7 @@ def test_guests_who_ask_again_use_up_no_budget(api: Api, settings: SettingsWrapp
 
 
 def test_without_its_cache_sign_in_is_refused_and_does_not_break(
-    api: Api, settings: SettingsWrapper
+    api: Api, settings: Settings
 ) -> None:
     settings.CACHES = {
         "default": {
@@ -489,7 +484,7 @@ def test_without_its_cache_sign_in_is_refused_and_does_not_break(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_no_more_guests_than_the_cap(api: Api, settings: SettingsWrapper) -> None:
+def test_no_more_guests_than_the_cap(api: Api, settings: Settings) -> None:
     settings.ANONAUTH_MAX_GUESTS = 2
     User.objects.create_user("ann")
     codes = [Api().post("anonymous/").status_code for _ in range(3)]
@@ -531,7 +526,7 @@ def test_apps_and_scripts_are_welcome(agent: str) -> None:
     assert Api(user_agent=agent).post("anonymous/").status_code == 201
 
 
-def test_an_empty_list_of_robots_blocks_nobody(settings: SettingsWrapper) -> None:
+def test_an_empty_list_of_robots_blocks_nobody(settings: Settings) -> None:
     settings.ANONAUTH_BOT_USER_AGENTS = []
 
     assert Api(user_agent="Googlebot").post("anonymous/").status_code == 201
@@ -540,7 +535,7 @@ def test_an_empty_list_of_robots_blocks_nobody(settings: SettingsWrapper) -> Non
 # --- names
 
 
-def test_a_taken_name_is_tried_again(api: Api, settings: SettingsWrapper) -> None:
+def test_a_taken_name_is_tried_again(api: Api, settings: Settings) -> None:
     User.objects.create_user("guest-taken")
     settings.ANONAUTH_ADAPTER = "tests.api.test_anonymous.SecondNameAdapter"
     from anonauth import adapter
@@ -552,7 +547,7 @@ def test_a_taken_name_is_tried_again(api: Api, settings: SettingsWrapper) -> Non
 
 
 def test_names_that_never_are_free_end_in_a_refusal_not_in_a_loop(
-    api: Api, settings: SettingsWrapper
+    api: Api, settings: Settings
 ) -> None:
     User.objects.create_user("guest-always-the-same")
     settings.ANONAUTH_ADAPTER = "tests.api.test_anonymous.OneNameAdapter"
@@ -580,7 +575,7 @@ def test_names_that_never_are_free_end_in_a_refusal_not_in_a_loop(
     ],
 )
 def test_another_sites_page_cannot_sign_a_browser_in(
-    api: Api, settings: SettingsWrapper, headers: dict[str, str]
+    api: Api, settings: Settings, headers: dict[str, str]
 ) -> None:
     settings.CSRF_TRUSTED_ORIGINS = ["https://app.example", "https://*.shops.example"]
 
@@ -615,7 +610,7 @@ def test_an_app_on_another_origin_gets_tokens_if_cors_lets_its_json_through(api:
     ],
 )
 def test_the_own_pages_and_trusted_origins_may_sign_a_browser_in(
-    api: Api, settings: SettingsWrapper, headers: dict[str, str]
+    api: Api, settings: Settings, headers: dict[str, str]
 ) -> None:
     settings.CSRF_TRUSTED_ORIGINS = ["https://app.example", "https://*.shops.example"]
 
@@ -707,7 +702,7 @@ def test_a_receiver_that_fails_costs_nobody_his_guest(
 
 def test_sign_in_and_refusals_are_audited_without_personal_data(
     api: Api,
-    settings: SettingsWrapper,
+    settings: Settings,
     caplog: pytest.LogCaptureFixture,
     django_capture_on_commit_callbacks: Any,
 ) -> None:

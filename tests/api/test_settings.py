@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tests.client import Api
 
 if TYPE_CHECKING:
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django import Settings
 
 
 def test_a_client_learns_how_one_signs_in_here(api: Api) -> None:
@@ -24,7 +24,7 @@ def test_a_client_learns_how_one_signs_in_here(api: Api) -> None:
     assert answer["Cache-Control"] == "public, max-age=60"
 
 
-def test_the_captcha_is_described_without_its_secret(api: Api, settings: SettingsWrapper) -> None:
+def test_the_captcha_is_described_without_its_secret(api: Api, settings: Settings) -> None:
     settings.ANONAUTH_CAPTCHA = "turnstile"
     settings.ANONAUTH_CAPTCHA_SITE_KEY = "public"
     settings.ANONAUTH_CAPTCHA_SECRET = "very secret"

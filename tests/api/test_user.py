@@ -15,8 +15,7 @@ from tests.testapp.models import Note, Receipt, Tag
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
-    from pytest_django import DjangoAssertNumQueries
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django import DjangoAssertNumQueries, Settings
 
 pytestmark = pytest.mark.django_db
 User = get_user_model()
@@ -40,7 +39,7 @@ def test_a_visitor_is_nobody(api: Api) -> None:
 
 
 def test_a_visitor_of_a_project_without_tokens_is_answered_401_too(
-    api: Api, settings: SettingsWrapper
+    api: Api, settings: Settings
 ) -> None:
     settings.ANONAUTH_CREDENTIALS = ["session"]
 
@@ -77,7 +76,7 @@ def test_a_placeholder_is_not_shown_as_an_address(api: Api) -> None:
     assert api.get("user/").json()["email"] is None
 
 
-def test_a_project_may_say_more_of_a_user(api: Api, settings: SettingsWrapper) -> None:
+def test_a_project_may_say_more_of_a_user(api: Api, settings: Settings) -> None:
     settings.ANONAUTH_ADAPTER = "tests.api.test_user.TalkativeAdapter"
     api.sign_in()
     User.objects.update(nickname="Zoë")
@@ -157,7 +156,7 @@ def test_protected_rows_keep_the_guest_whole(api: Api) -> None:
     assert api.get("user/").status_code == 200
 
 
-def test_the_projects_hold_keeps_the_guest(api: Api, settings: SettingsWrapper) -> None:
+def test_the_projects_hold_keeps_the_guest(api: Api, settings: Settings) -> None:
     settings.ANONAUTH_ADAPTER = "tests.api.test_user.HoldingAdapter"
     api.sign_in()
     Note.objects.create(owner=User.objects.get(), text="paid")

@@ -112,14 +112,14 @@ def test_of_many_parallel_visits_one_is_written() -> None:
     )
     guests = [User.objects.get() for _ in range(8)]
 
-    written = together(*[lambda g=g: touch(g, interval=timedelta(hours=1)) for g in guests])  # type: ignore[misc]
+    written = together(*[lambda g=g: touch(g, interval=timedelta(hours=1)) for g in guests])
 
     assert sorted(written) == [False] * 7 + [True]
 
 
 def wait_for_a_blocked_backend() -> None:
     """Return as soon as another connection waits for a lock; the window is forced, not slept for."""
-    with connections.create_connection("default").cursor() as cursor:  # type: ignore[no-untyped-call]
+    with connections.create_connection("default").cursor() as cursor:
         for _ in range(2000):
             cursor.execute(
                 "SELECT pg_sleep(0.005), count(*) FROM pg_stat_activity "

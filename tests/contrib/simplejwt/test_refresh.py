@@ -15,8 +15,7 @@ from anonauth.contrib.simplejwt.tokens import issue
 from tests.client import Api
 
 if TYPE_CHECKING:
-    from pytest_django import DjangoAssertNumQueries
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django import DjangoAssertNumQueries, Settings
 
 pytestmark = pytest.mark.django_db
 User = get_user_model()
@@ -82,7 +81,7 @@ def test_a_revoked_token_is_not_laundered_by_a_refresh(api: Api, end: str) -> No
     assert api.get("user/").json()["code"] == "token_revoked"
 
 
-def test_tokens_survive_a_rotation_of_the_secret_key(api: Api, settings: SettingsWrapper) -> None:
+def test_tokens_survive_a_rotation_of_the_secret_key(api: Api, settings: Settings) -> None:
     api.sign_in()
     settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
     settings.SECRET_KEY = "a new secret key that is long enough for everything"
@@ -154,9 +153,7 @@ def test_a_guest_who_is_refreshed_was_seen(api: Api) -> None:
     assert User.objects.get().last_seen_at > timezone.now() - timedelta(minutes=1)
 
 
-def test_where_tokens_are_not_issued_there_is_no_refresh(
-    api: Api, settings: SettingsWrapper
-) -> None:
+def test_where_tokens_are_not_issued_there_is_no_refresh(api: Api, settings: Settings) -> None:
     api.sign_in()
     settings.ANONAUTH_CREDENTIALS = ["session"]
 
@@ -210,7 +207,7 @@ def test_simplejwts_own_revocation_claim_is_honored_at_refresh_too(
     assert api.refresh().json()["code"] == "token_revoked"
 
 
-def test_simplejwts_own_views_work_with_our_serializers(settings: SettingsWrapper) -> None:
+def test_simplejwts_own_views_work_with_our_serializers(settings: Settings) -> None:
     from django.test import Client
     from django.test.utils import override_settings
 

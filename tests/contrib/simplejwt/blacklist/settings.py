@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tests import settings as base
 from tests.settings import *  # noqa: F403
 
 BLACKLIST = "rest_framework_simplejwt.token_blacklist"
 
 INSTALLED_APPS = [*base.INSTALLED_APPS, BLACKLIST]
-MIGRATION_MODULES: dict[str, Any] = {**base.MIGRATION_MODULES, "token_blacklist": None}
-SIMPLE_JWT: dict[str, Any] = {**base.SIMPLE_JWT, "BLACKLIST_AFTER_ROTATION": True}
+MIGRATION_MODULES = {**base.MIGRATION_MODULES, "token_blacklist": None}
+SIMPLE_JWT = {**base.SIMPLE_JWT, "BLACKLIST_AFTER_ROTATION": True}
 
 if base.DATABASES["default"]["ENGINE"].endswith("postgresql"):
     # Not the test database of the run that started this one.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.contrib.auth import get_user_model
-from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
+from rest_framework_simplejwt.token_blacklist import models
 
 from anonauth.contrib.simplejwt.tokens import issue
 from anonauth.flows.purge import purge_guest
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.django_db(transaction=True)
 User = get_user_model()
+OutstandingToken: Any = models.OutstandingToken
+BlacklistedToken: Any = models.BlacklistedToken
 
 
 def permanent() -> Api:
