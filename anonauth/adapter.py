@@ -16,6 +16,7 @@ from django.utils.module_loading import import_string
 
 from anonauth.client_ip import client_ip
 from anonauth.conf import get_settings
+from anonauth.registry import identity_sources, upgrade_method_sources
 
 #: RFC 2606 reserves the top level domain: no mail to it can ever arrive anywhere.
 PLACEHOLDER_DOMAIN = "guest.invalid"
@@ -110,7 +111,7 @@ class Adapter:
             "id": str(user.pk),
             "is_anonymous": user.is_guest,
             "email": self.email_of(user),
-            "identities": self.identities(user),
+            "identities": [] if user.is_guest else self.identities(user),
             "created_at": user.guest_since or getattr(user, "date_joined", None),
             "last_seen_at": user.last_seen_at,
             "purge_at": user.purge_at,
@@ -124,12 +125,12 @@ class Adapter:
         return None if not email or email.endswith(".invalid") else email
 
     def identities(self, user: Any) -> list[dict[str, Any]]:
-        """Return the identities that the user has proved."""
-        return []
+        """Return the identities that the user has proved, as the installed contrib apps know them."""
+        return [identity for source in identity_sources for identity in source(user)]
 
     def upgrade_methods(self) -> list[str]:
         """Return the ways in which a guest can become permanent here."""
-        return []
+        return [method for source in upgrade_method_sources for method in source()]
 
     def can_purge(self, guests: QuerySet[Any]) -> QuerySet[Any]:
         """Narrow a queryset of guests to those who may be deleted, e.g. exclude who has a paid order."""

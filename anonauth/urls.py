@@ -9,3 +9,5 @@ urlpatterns = [path("", include("anonauth.api.urls"))]
 
 if apps.is_installed("anonauth.contrib.simplejwt"):
     urlpatterns += [path("", include("anonauth.contrib.simplejwt.urls"))]
+if apps.is_installed("anonauth.contrib.allauth"):
+    urlpatterns += [path("", include("anonauth.contrib.allauth.urls"))]

@@ -17,6 +17,7 @@ from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from anonauth.adapter import get_adapter
+from anonauth.api.answers import kind_at_hand, signed_in
 from anonauth.api.entrance import admit, enter
 from anonauth.api.errors import exception_handler
 from anonauth.api.parsers import BoundedJSONParser
@@ -24,7 +25,6 @@ from anonauth.api.serializers import SignInSerializer, SignOutSerializer
 from anonauth.captcha import public_config
 from anonauth.conf import get_settings
 from anonauth.credentials import (
-    Credentials,
     SessionCredentials,
     allowed_credentials,
     get_credentials,
@@ -79,7 +79,7 @@ class AnonymousView(AnonauthView):
         kind = get_credentials(data.get("credentials"))
         check_same_site(request._request, sets_cookie=kind.sets_cookie)
         if here:
-            return self.answer(request, kind, request.user, status.HTTP_200_OK)
+            return signed_in(request, kind, request.user)
         entered = enter(
             request._request,
             credentials=kind.name,
@@ -88,11 +88,7 @@ class AnonymousView(AnonauthView):
             key=request.headers.get("Idempotency-Key"),
         )
         code = status.HTTP_201_CREATED if entered.created else status.HTTP_200_OK
-        return self.answer(request, kind, entered.user, code)
-
-    def answer(self, request: Request, kind: Credentials, user: Any, code: int) -> Response:
-        body = {"user": get_adapter().user_payload(user), "credentials": kind.name}
-        return Response(body | kind.issue(request._request, user), status=code)
+        return signed_in(request, kind, entered.user, code)
 
 
 class UserView(AnonauthView):
@@ -120,7 +116,7 @@ class SignOutView(AnonauthView):
     def post(self, request: Request) -> Response:
         """End what ``scope`` names; a guest has to confirm that he loses his way back."""
         data = validated(SignOutSerializer, request)
-        user, scope, kind = request.user, data["scope"], self.kind_at_hand(request)
+        user, scope, kind = request.user, data["scope"], kind_at_hand(request)
         if scope == "others":
             sign_out_everywhere(user)
             return Response(kind.renew(request._request, user))
@@ -134,12 +130,6 @@ class SignOutView(AnonauthView):
         else:
             kind.end(request._request, user, data)
         return Response(status=status.HTTP_204_NO_CONTENT)
-
-    def kind_at_hand(self, request: Request) -> Credentials:
-        """Return the kind of credential that this request carries."""
-        by = request.successful_authenticator
-        kinds = allowed_credentials().values()
-        return next(k for k in kinds if type(by) is import_string(k.authentication_class))
 
 
 class SettingsView(AnonauthView):
