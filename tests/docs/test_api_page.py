@@ -133,7 +133,8 @@ PROVOKED: dict[str, Callable[[], Any]] = {
 
 
 def test_each_code_of_authentication_and_rest_framework_is_provoked_below() -> None:
-    assert set(documented(OTHERS)) == set(PROVOKED)
+    # The row is read by simplejwt and by our flows, under the same two codes.
+    assert set(documented(OTHERS)) | {"user_inactive", "user_not_found"} == set(PROVOKED)
 
 
 @pytest.mark.django_db
@@ -142,7 +143,10 @@ def test_a_code_of_the_second_table_comes_with_its_status(name: str, settings: A
     if name == "not_found":
         settings.ANONAUTH_CREDENTIALS = ["session"]
     answer = PROVOKED[name]()
-    assert (answer.json()["code"], answer.status_code) == (name, documented(OTHERS)[name])
+    assert (answer.json()["code"], answer.status_code) == (
+        name,
+        (STATUS | documented(OTHERS))[name],
+    )
 
 
 def test_the_readme_fits_its_page() -> None:
