@@ -10,9 +10,8 @@ from django.utils.deprecation import MiddlewareMixin
 
 from anonauth import audit
 from anonauth.api.errors import retry_after, status_of
-from anonauth.conf import get_settings
 from anonauth.exceptions import AnonauthError
-from anonauth.flows.last_seen import touch
+from anonauth.flows.last_seen import remember_visit
 from anonauth.models import is_guest
 from anonauth.shortcuts import was_signed_in
 
@@ -39,7 +38,7 @@ class GuestMiddleware(MiddlewareMixin):
         if was_signed_in(request):
             patch_cache_control(response, private=True, no_store=True)
         elif _knows_its_user(request) and is_guest(request.user):
-            touch(request.user, interval=get_settings().last_seen_interval)
+            remember_visit(request, request.user)
         return response
 
 

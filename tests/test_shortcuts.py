@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
 
@@ -140,11 +141,24 @@ def test_a_guests_visit_is_remembered_once_in_an_interval(
     client.post("/welcome/")
     User.objects.update(last_seen_at=seen(days_ago=29))
 
-    with django_assert_num_queries(3):  # session, user, UPDATE
+    with django_assert_num_queries(
+        6
+    ):  # session, user, UPDATE; the session lives on: BEGIN, UPDATE, COMMIT
         client.get("/welcome/")
     assert User.objects.get().last_seen_at > seen(days_ago=0.01)
     with django_assert_num_queries(2):
         client.get("/welcome/")
+
+
+def test_the_session_of_a_guest_who_returns_lives_as_long_as_his_data(client: Client) -> None:
+    client.post("/welcome/")
+    Session.objects.update(expire_date=timezone.now() + timedelta(minutes=1))
+    User.objects.update(last_seen_at=seen(days_ago=29))
+
+    answer = client.get("/welcome/")
+
+    assert Session.objects.get().expire_date > timezone.now() + timedelta(days=29)
+    assert answer.cookies["sessionid"]["max-age"] == 30 * 86400
 
 
 def test_a_permanent_users_visit_is_nobodys_business(

@@ -8,8 +8,7 @@ from rest_framework import authentication
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 
-from anonauth.conf import get_settings
-from anonauth.flows.last_seen import touch
+from anonauth.flows.last_seen import remember_visit
 
 
 class SessionAuthentication(authentication.SessionAuthentication):
@@ -18,7 +17,7 @@ class SessionAuthentication(authentication.SessionAuthentication):
     def authenticate(self, request: Request) -> tuple[Any, None] | None:
         found = super().authenticate(request)
         if found is not None and getattr(found[0], "is_guest", False):
-            touch(found[0], interval=get_settings().last_seen_interval)
+            remember_visit(request._request, found[0])
         return found
 
     def authenticate_header(self, request: Request) -> str:

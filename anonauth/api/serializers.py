@@ -8,6 +8,7 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
+from anonauth.captcha import MAX_TOKEN
 from anonauth.conf import get_settings
 from anonauth.exceptions import InvalidInput
 
@@ -27,7 +28,7 @@ class SignInSerializer(StrictSerializer):
     """The body of ``POST anonymous/``."""
 
     profile = serializers.DictField(required=False)
-    captcha_token = serializers.CharField(required=False, allow_null=True, max_length=8192)
+    captcha_token = serializers.CharField(required=False, allow_null=True, max_length=MAX_TOKEN)
     credentials = serializers.CharField(required=False, max_length=32)
 
     def validate_profile(self, value: dict[str, Any]) -> Any:
@@ -49,4 +50,4 @@ class SignOutSerializer(StrictSerializer):
 
     scope = serializers.ChoiceField(choices=["local", "others", "global"], default="local")
     lose_data = serializers.BooleanField(default=False)
-    refresh = serializers.CharField(required=False, max_length=4096)
+    refresh = serializers.CharField(required=False, max_length=8192)

@@ -7,7 +7,10 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db.models import Q
+from django.http import HttpRequest
 from django.utils import timezone
+
+from anonauth.conf import get_settings
 
 
 def touch(user: Any, *, interval: timedelta) -> bool:
@@ -28,3 +31,13 @@ def touch(user: Any, *, interval: timedelta) -> bool:
     rows = get_user_model()._base_manager.filter(due, pk=user.pk, is_guest=True)
     user.last_seen_at = now
     return bool(rows.update(last_seen_at=now))
+
+
+def remember_visit(request: HttpRequest, guest: Any) -> None:
+    """Touch a guest who came with a session, and let the session live on for as long as his data.
+
+    A cookie of Django's ends a fixed time after it was last written, however often it is used: without this, a
+    guest who comes every day would lose his session, and with it everything.
+    """
+    if touch(guest, interval=get_settings().last_seen_interval):
+        request.session.modified = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -55,6 +56,14 @@ def test_asking_who_one_is_costs_one_query(
 
     with django_assert_num_queries(1):
         assert api.get("user/").json() == user
+
+
+def test_the_session_of_a_guest_who_uses_the_api_lives_on(api: Api) -> None:
+    api.sign_in(credentials="session")
+    User.objects.update(last_seen_at=timezone.now() - timedelta(days=29))
+
+    assert "sessionid" in api.get("user/").cookies
+    assert "sessionid" not in api.get("user/").cookies
 
 
 def test_a_permanent_user_is_not_anonymous_and_is_never_purged(api: Api) -> None:

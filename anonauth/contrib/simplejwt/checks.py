@@ -4,12 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Warning, register
 from rest_framework_simplejwt.settings import api_settings
 
 from anonauth.checks import sound_settings
 from anonauth.conf import get_settings
+
+
+@register("anonauth", deploy=True)
+def check_signing_key(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """W204: a rotation of SECRET_KEY would cost every guest with tokens his account."""
+    if api_settings.SIGNING_KEY != settings.SECRET_KEY:
+        return []
+    return [
+        Warning(
+            "Tokens are signed with SECRET_KEY, and simplejwt knows no SECRET_KEY_FALLBACKS.",
+            hint="Give SIMPLE_JWT a SIGNING_KEY of its own: when SECRET_KEY is rotated, guests who have only "
+            "their tokens could not come back.",
+            id="anonauth.W204",
+        )
+    ]
 
 
 @register("anonauth")
