@@ -26,6 +26,14 @@ if TYPE_CHECKING:
 
 SNAPSHOT = Path(__file__).parent / "openapi.yaml"
 UPDATE = "TEST_UPDATE_SNAPSHOT"
+WITHOUT_ENDPOINT = {
+    "code_incorrect",
+    "email_taken",
+    "identity_taken",
+    "method_unavailable",
+    "no_pending_upgrade",
+    "phone_taken",
+}
 
 
 class ProfileSerializer(serializers.Serializer[Any]):
@@ -79,9 +87,7 @@ def test_every_code_with_a_status_is_in_the_schema(schema: dict[str, Any]) -> No
     assert set(STATUS) - set(codes) == set()
 
 
-def test_every_code_with_a_status_is_among_the_answers_of_that_status(
-    schema: dict[str, Any],
-) -> None:
+def test_every_code_is_among_the_answers_of_its_status(schema: dict[str, Any]) -> None:
     shown = {
         (example["value"]["code"], int(status))
         for _, operation in operations(schema)
@@ -89,7 +95,8 @@ def test_every_code_with_a_status_is_among_the_answers_of_that_status(
         if int(status) >= 400
         for example in response["content"]["application/json"]["examples"].values()
     }
-    assert set(STATUS.items()) - shown == set()
+    # An endpoint that is documented takes its codes out of this list, and must.
+    assert {code for code, _ in set(STATUS.items()) - shown} == WITHOUT_ENDPOINT
 
 
 def test_every_example_is_valid(schema: dict[str, Any]) -> None:
