@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
-from django.utils.cache import patch_cache_control, patch_vary_headers
+from django.utils.cache import patch_vary_headers
 from django.utils.module_loading import import_string
 from rest_framework import status
 from rest_framework.authentication import BaseAuthentication
@@ -47,8 +48,7 @@ class AnonauthView(APIView):
     versioning_class = None
 
     def get_authenticators(self) -> list[BaseAuthentication]:
-        kinds = allowed_credentials().values()
-        return [import_string(kind.authentication_class)() for kind in kinds]
+        return [made() for made in _authentication_classes(get_settings().credentials)]
 
     def get_exception_handler(self) -> Any:
         return exception_handler
@@ -59,9 +59,15 @@ class AnonauthView(APIView):
         answer: Response = super().finalize_response(request, response, *args, **kwargs)
         if not answer.has_header("Cache-Control"):
             # SECURITY: a shared cache that kept this answer would give one guest's credentials to many visitors.
-            patch_cache_control(answer, private=True, no_store=True)
+            answer["Cache-Control"] = "private, no-store"
             patch_vary_headers(answer, ["Authorization", "Cookie"])
         return answer
+
+
+@lru_cache(maxsize=8)
+def _authentication_classes(_entries: tuple[str, ...]) -> list[type[BaseAuthentication]]:
+    # Every request needs them; they depend on ANONAUTH_CREDENTIALS alone.
+    return [import_string(kind.authentication_class) for kind in allowed_credentials().values()]
 
 
 class AnonymousView(AnonauthView):
