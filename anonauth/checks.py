@@ -204,6 +204,7 @@ _VALUE_CHECKS: dict[str, Any] = {
     "captcha_min_score": _check_score,
     "credentials": _check_credentials,
     "profile_serializer": import_string,
+    "address_rate_limits": _check_rates,
     "code_rate_limits": _check_rates,
     "rate_limits": _check_rates,
     "token_rate_limits": _check_rates,

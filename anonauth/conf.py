@@ -118,6 +118,9 @@ class Settings:
     code_rate_limits: tuple[str, ...] = _setting(
         ("20/h",), "Limits on codes sent, per client network: a fresh guest is free."
     )
+    address_rate_limits: tuple[str, ...] = _setting(
+        ("10/h",), "Limits on codes sent to one address, whoever asks and from wherever."
+    )
     verify_rate_limits: tuple[str, ...] = _setting(
         ("30/5m",), "Limits on codes and provider tokens tried, per client network."
     )

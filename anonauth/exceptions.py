@@ -160,6 +160,48 @@ class CodeIncorrect(AnonauthError):
         super().__init__(message)
 
 
+class DeliveryFailed(AnonauthError):
+    """The mail or text message with the code could not be sent; nothing changed."""
+
+    code = "delivery_failed"
+    default_message = _("The code could not be sent at this moment. Try again soon.")
+
+
+class SignupClosed(AnonauthError):
+    """The project takes no new accounts now (allauth's ``is_open_for_signup``)."""
+
+    code = "signup_closed"
+    default_message = _("New accounts are not accepted at this moment.")
+
+
+class InvalidCredentials(AnonauthError):
+    """No permanent user with this name and password may sign in; which of it is wrong is not told."""
+
+    code = "invalid_credentials"
+    default_message = _("No account was found with these credentials.")
+
+
+class MfaRequired(AnonauthError):
+    """The password is right, and this account or project asks for a second factor."""
+
+    code = "mfa_required"
+    default_message = _("This account asks for a second factor; sign in on the login page.")
+
+
+class EmailNotVerified(AnonauthError):
+    """The password is right, and the project lets nobody in before the address is verified."""
+
+    code = "email_not_verified"
+    default_message = _("Verify your e-mail address first.")
+
+
+class PasswordExists(AnonauthError):
+    """The user has a password; changing one asks for the old one, at another place."""
+
+    code = "password_exists"
+    default_message = _("This account has a password already.")
+
+
 class Conflict(AnonauthError):
     """The identity that was proved belongs to an account that exists; ``merge_ticket`` is the proof."""
 
@@ -187,6 +229,29 @@ class IdentityTaken(Conflict):
 
     code = "identity_taken"
     default_message = _("This identity belongs to an account that exists already.")
+
+
+class ProviderTokenInvalid(AnonauthError):
+    """The provider's token is expired, forged, for another app, or was brought by another user before."""
+
+    code = "provider_token_invalid"
+    default_message = _("The provider's token is not valid. Get a new one and try again.")
+
+
+class ProviderUnavailable(AnonauthError):
+    """The provider of a social account does not answer."""
+
+    code = "provider_unavailable"
+    default_message = _("The provider cannot be reached at this moment. Try again soon.")
+
+
+class TicketInvalid(AnonauthError):
+    """A ticket or one-time code is unknown, expired, used, or somebody else's."""
+
+    code = "ticket_invalid"
+    default_message = _(
+        "This link has expired or was used before. Go back to the app and try again."
+    )
 
 
 class UsernamesExhausted(AnonauthError):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from django.conf import settings as django_settings
 from django.http import HttpRequest
+from django.utils.crypto import salted_hmac
 from django_ratelimit.core import get_usage
 
 from anonauth.client_ip import network_key
@@ -32,13 +33,27 @@ def check_rate_limits(
     Raises RateLimited with the longest wait in seconds of the windows that are full (at least 1);
     RateLimitUnavailable when the cache does not answer, unless ANONAUTH_FAIL_OPEN.
     """
+    _check(request, group=group, rates=rates, key=network_key(ip))
+
+
+def check_address_limits(
+    request: HttpRequest, *, group: str, rates: Sequence[str], address: str
+) -> None:
+    """Count this message to an e-mail address or phone number, whoever asked for it; else as above.
+
+    The cache learns a keyed hash of the address only.
+    """
+    digest = salted_hmac("anonauth.address_limit", address, algorithm="sha256").hexdigest()
+    _check(request, group=group, rates=rates, key=digest)
+
+
+def _check(request: HttpRequest, *, group: str, rates: Sequence[str], key: str) -> None:
     if not getattr(django_settings, "RATELIMIT_ENABLE", True):
         return
-    network = network_key(ip)
     waits = []
     for rate in rates:
         try:
-            wait = _wait(request, group=group, rate=rate, network=network)
+            wait = _wait(request, group=group, rate=rate, key=key)
         except RateLimitUnavailable:
             if not get_settings().fail_open:
                 raise
@@ -49,7 +64,7 @@ def check_rate_limits(
         raise RateLimited(retry_after=max(waits))
 
 
-def _wait(request: HttpRequest, *, group: str, rate: str, network: str) -> int:
+def _wait(request: HttpRequest, *, group: str, rate: str, key: str) -> int:
     """Count one attempt; return the seconds until the window ends if it is full, else 0."""
     parsed = parse_rate(rate)
     with cache_answers():
@@ -58,7 +73,7 @@ def _wait(request: HttpRequest, *, group: str, rate: str, network: str) -> int:
             # It joins the parts of its cache key without a separator; "|" keeps 1.2.3.4 apart from
             # 1.2.3.41.
             group=f"{group}|",
-            key=lambda _group, _request: f"|{network}|",
+            key=lambda _group, _request: f"|{key}|",
             rate=f"{parsed.limit}/{parsed.seconds}s",
             increment=True,
         )
