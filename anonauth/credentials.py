@@ -8,7 +8,14 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from django.conf import settings as django_settings
-from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user, login, logout
+from django.contrib.auth import (
+    HASH_SESSION_KEY,
+    SESSION_KEY,
+    get_user,
+    load_backend,
+    login,
+    logout,
+)
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext
@@ -18,6 +25,7 @@ from anonauth.exceptions import AlreadyPermanent, InvalidInput
 from anonauth.models import is_permanent
 
 BUILT_IN = {
+    "headless": "anonauth.contrib.allauth.credentials.HeadlessCredentials",
     "jwt": "anonauth.contrib.simplejwt.credentials.JWTCredentials",
     "session": "anonauth.credentials.SessionCredentials",
 }
@@ -101,8 +109,13 @@ def rotate_session(request: HttpRequest, user: Any) -> None:
 
 
 def session_backend() -> str:
-    """Return the entry of AUTHENTICATION_BACKENDS that loads a guest from his session."""
-    return get_settings().session_backend or str(django_settings.AUTHENTICATION_BACKENDS[0])
+    """Return the entry of AUTHENTICATION_BACKENDS that loads a guest from his session.
+
+    Without ANONAUTH_SESSION_BACKEND it is the one that says ``loads_guests``, or else the first.
+    """
+    paths: list[str] = list(django_settings.AUTHENTICATION_BACKENDS)
+    made_for_it = (p for p in paths if getattr(load_backend(p), "loads_guests", False))
+    return get_settings().session_backend or next(made_for_it, paths[0])
 
 
 @lru_cache(maxsize=16)

@@ -35,9 +35,13 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.socialaccount",
+    "allauth.socialaccount.providers.dummy",
+    "allauth.socialaccount.providers.openid_connect",
     "allauth.headless",
     "allauth.mfa",
+    "allauth.usersessions",
     "anonauth",
+    "anonauth.contrib.allauth",
     "anonauth.contrib.simplejwt",
     "anonauth.contrib.spectacular",
     "tests.testapp",
@@ -45,7 +49,17 @@ INSTALLED_APPS = [
 
 # Tables are made from the models, which is quick; only anonauth's own migrations are run.
 MIGRATION_MODULES: dict[str, None] = dict.fromkeys(
-    ("account", "admin", "auth", "contenttypes", "mfa", "sessions", "socialaccount", "testapp")
+    (
+        "account",
+        "admin",
+        "auth",
+        "contenttypes",
+        "mfa",
+        "sessions",
+        "socialaccount",
+        "testapp",
+        "usersessions",
+    )
 )
 
 MIDDLEWARE = [
@@ -54,9 +68,10 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "anonauth.middleware.GuestMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "allauth.account.middleware.AccountMiddleware",
+    "allauth.usersessions.middleware.UserSessionsMiddleware",
 ]
 
 TEMPLATES = [
@@ -75,12 +90,27 @@ TEMPLATES = [
 ]
 
 AUTHENTICATION_BACKENDS = [
-    "django.contrib.auth.backends.ModelBackend",
+    "anonauth.contrib.allauth.backends.GuestBackend",
     "allauth.account.auth_backends.AuthenticationBackend",
 ]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 LOGIN_URL = "account_login"
-LOGIN_REDIRECT_URL = "/"
+LOGIN_REDIRECT_URL = "/here/"
+
+# What the documentation recommends: addresses are proved by codes, and before the account is permanent.
+ACCOUNT_ADAPTER = "tests.testapp.adapters.AccountAdapter"
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
+ACCOUNT_LOGIN_BY_CODE_ENABLED = True
+ACCOUNT_LOGIN_METHODS = {"email", "phone"}
+ACCOUNT_RATE_LIMITS = False  # turned on where they are tested
+ACCOUNT_SIGNUP_FIELDS = ["email*", "phone", "password1*"]
+SOCIALACCOUNT_ADAPTER = "tests.testapp.adapters.SocialAccountAdapter"
+HEADLESS_CLIENTS = ("app", "browser")
+HEADLESS_FRONTEND_URLS: dict[str, str] = {}
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_PASSKEY_SIGNUP_ENABLED = True
 
 # As long as guests are kept: without their session or refresh token they could not come back.
 SESSION_COOKIE_AGE = 30 * 86400

@@ -15,6 +15,8 @@ class User(GuestMixin, AbstractUser):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     nickname = models.CharField(max_length=50, blank=True)
+    phone = models.CharField(max_length=32, null=True, blank=True, unique=True)
+    phone_verified = models.BooleanField(default=False)
 
     objects: ClassVar[GuestUserManager[User]] = GuestUserManager()  # type: ignore[assignment]
 

@@ -10,7 +10,26 @@ class AllauthConfig(AppConfig):
 
     def ready(self) -> None:
         from anonauth import registry
-        from anonauth.contrib.allauth import identities
+        from anonauth.contrib.allauth import checks, identities  # noqa: F401
 
         registry.identity_sources.append(identities.identities)
         registry.upgrade_method_sources.append(identities.upgrade_methods)
+        self.listen()
+
+    def listen(self) -> None:
+        """Connect the receivers to the signals of allauth's installed apps."""
+        from allauth import app_settings
+        from allauth.account import signals
+
+        from anonauth.contrib.allauth import receivers
+
+        signals.email_confirmed.connect(receivers.on_email_confirmed)
+        signals.password_set.connect(receivers.on_password_set)
+        if app_settings.SOCIALACCOUNT_ENABLED:
+            from allauth.socialaccount.signals import social_account_added
+
+            social_account_added.connect(receivers.on_social_account_added)
+        if app_settings.MFA_ENABLED:
+            from allauth.mfa.signals import authenticator_added
+
+            authenticator_added.connect(receivers.on_authenticator_added)

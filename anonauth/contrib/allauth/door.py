@@ -15,6 +15,8 @@ from anonauth.flows import upgrade as flow
 #: What ``flows.upgrade`` may have changed on the caller's instance; ``request.user`` can be another one.
 CHANGED = ("is_guest", "upgraded_at", "credentials_revoked_at", "password")
 
+USER_SESSION = ("usersessions", "UserSession")
+
 
 def upgrade(user: Any, *, method: str, request: HttpRequest | None = None) -> bool:
     """Do what :func:`anonauth.flows.upgrade.upgrade` does; the rest of the request sees a permanent user.
@@ -50,9 +52,9 @@ def _tell_request(request: HttpRequest, user: Any) -> None:
 
 
 def _tell_headless(request: HttpRequest) -> None:
-    # The session has a new key, and with it an app's tokens have ended. allauth puts new ones into the answer only where
-    # the user changed during the request, which he did not: so let it think that there was none.
-    headless = getattr(getattr(request, "allauth", None), "headless", None)
+    # The session has a new key, and with it an app's tokens have ended. allauth puts new ones into the answer only
+    # where the user changed during the request, which he did not: so let it think that there was none.
+    headless: Any = getattr(getattr(request, "allauth", None), "headless", None)
     if hasattr(headless, "_pre_user"):  # internal: allauth.headless.internal.authkit
         headless._pre_user = AnonymousUser()
 
@@ -61,6 +63,6 @@ def _tell_user_sessions(request: HttpRequest, user: Any, old_key: str | None) ->
     # A row of allauth.usersessions names a session by its key, and that is a new one.
     if not allauth_settings.USERSESSIONS_ENABLED or request.user.pk != user.pk:
         return
-    rows = apps.get_model("usersessions.UserSession").objects
+    rows: Any = apps.get_model(*USER_SESSION)._default_manager
     rows.filter(session_key=old_key).delete()
     rows.create_from_request(request)

@@ -1,0 +1,255 @@
+"""For ``ACCOUNT_ADAPTER`` and ``SOCIALACCOUNT_ADAPTER``: a guest is signed up as the row that he is.
+
+A project with adapters of its own puts the mixins in front of them::
+
+    class MyAccountAdapter(AccountAdapterMixin, WhatItWasBefore): ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import wraps
+from importlib import import_module
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.flows.signup import send_unknown_account_mail  # internal
+from allauth.account.models import EmailAddress
+from allauth.account.utils import filter_users_by_email, user_username
+from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.providers.base import AuthProcess
+from django.contrib.auth import get_user_model
+from django.db import IntegrityError, router, transaction
+from django.http import HttpRequest
+
+from anonauth.adapter import PLACEHOLDER_DOMAIN
+from anonauth.contrib.allauth import claims
+from anonauth.contrib.allauth.door import CHANGED
+from anonauth.contrib.allauth.lookup import STATE_KEY, spare_owner
+from anonauth.contrib.allauth.masking import (
+    guest_behind,
+    mask,
+    view_name,
+    waiting_stage,
+    waits_for,
+)
+from anonauth.credentials import rotate_session
+from anonauth.exceptions import AlreadyPermanent
+from anonauth.flows.upgrade import lock
+from anonauth.models import is_guest
+
+#: Where an address is typed in order to have it. In a form that only looks an address up, nothing is released.
+CLAIMING = frozenset(
+    {
+        "account_signup",
+        "account_signup_by_passkey",
+        "account_email",
+        "socialaccount_signup",
+        "headless:account:signup",
+        "headless:account:manage_email",
+        "headless:socialaccount:provider_signup",
+        "headless:mfa:signup_webauthn",
+    }
+)
+
+RESET_CODE_MAIL = "account/email/password_reset_code"
+
+#: How a login was done, in allauth's records, and what the statistics call it.
+METHODS = {"socialaccount": "social", "mfa": "passkey", "code": "email"}
+
+
+class AccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
+    """Signs a guest up in place, and upgrades him at the end of whichever way he took."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # A project's set_phone_verified() has no super() to call, wherever it stands in the order of the classes.
+        cls.set_phone_verified = _upgrading(cls.set_phone_verified)
+
+    def new_user(self, request: HttpRequest) -> Any:
+        guest = guest_behind(request)
+        return super().new_user(request) if guest is None else adopt(guest)
+
+    def save_user(self, request: HttpRequest, user: Any, form: Any, commit: bool = True) -> Any:
+        if user._state.adding:
+            return super().save_user(request, user, form, commit)
+        with _still_a_guest(user):
+            user = super().save_user(request, user, form, commit)
+        keep_session(request, user)
+        return user
+
+    def login(self, request: HttpRequest, user: Any) -> None:
+        """Log a user in, at the end of every way to do so; one who is still a guest is permanent from here on."""
+        if not is_guest(user):
+            super().login(request, user)
+            return
+        # He may have been loaded before the upgrade that an earlier stage of this very request brought.
+        user.refresh_from_db(fields=CHANGED)
+        by_starter = claims.started_by(request, user) or claims.typed_password(request)
+        method = login_method(request)
+        super().login(request, user)
+        if user.is_guest:
+            claims.prove(user, method=method, request=request, by_starter=by_starter)
+
+    def confirm_email(self, request: HttpRequest, email_address: Any) -> bool:
+        """Mark an address as verified and upgrade its guest, both or neither."""
+        database = router.db_for_write(get_user_model())
+        try:
+            with transaction.atomic(using=database):
+                return bool(super().confirm_email(request, email_address))
+        except IntegrityError:
+            # Somebody else proved the same address in this moment.
+            email_address.verified = False
+            return False
+
+    def forget_phone(self, user: Any) -> None:
+        """Take the phone number off a guest's row, because another person proved the address on it."""
+        with suppress(NotImplementedError):  # the project has no phone numbers
+            if self.get_phone(user):
+                self.set_phone(user, "", False)
+
+    def clean_email(self, email: str) -> str:
+        email = super().clean_email(email)
+        request = self.request
+        if request is not None and request.method != "GET" and view_name(request) in CLAIMING:
+            here = request.user if request.user.is_authenticated else guest_behind(request)
+            claims.release(email, keep=here)
+        return email
+
+    def send_password_reset_mail(self, user: Any, email: str, context: dict[str, Any]) -> None:
+        # SECURITY: no guest has proved an address. Its owner would be given a row that somebody else uses.
+        if is_guest(user):
+            send_unknown_account_mail(self.request, email)
+        else:
+            super().send_password_reset_mail(user, email, context)
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        if email.endswith("@" + PLACEHOLDER_DOMAIN):
+            return  # the stand-in of a guest on a user model that demands an address
+        if template_prefix == RESET_CODE_MAIL and _only_guests_claim(email):
+            send_unknown_account_mail(self.request, email)
+            return
+        super().send_mail(template_prefix, email, context)
+
+
+class SocialAccountAdapterMixin(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth has no types
+    """Lets a guest log in with a social account as if he were a visitor."""
+
+    def new_user(self, request: HttpRequest, sociallogin: Any) -> Any:
+        spare_owner(request, sociallogin)
+        return super().new_user(request, sociallogin)
+
+    def on_authentication_error(
+        self,
+        request: HttpRequest,
+        provider: Any,
+        error: Any = None,
+        exception: Any = None,
+        extra_context: Any = None,
+    ) -> None:
+        answer = social_redirect().fail_browser_leg(request, error, extra_context)
+        if answer is not None:
+            raise ImmediateHttpResponse(answer)
+        super().on_authentication_error(request, provider, error, exception, extra_context)
+
+    def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
+        if STATE_KEY in sociallogin.state:
+            # A client of the API is waiting for it; the project is asked when that one finishes.
+            raise ImmediateHttpResponse(
+                social_redirect().finish_browser_leg(request, sociallogin)
+            )
+        super().pre_social_login(request, sociallogin)
+        if sociallogin.state.get("process") != AuthProcess.LOGIN:
+            return
+        guest = request.user if is_guest(request.user) else guest_behind(request)
+        if not sociallogin.is_existing:
+            # What the provider has verified is displaced by nobody's claim.
+            for address in sociallogin.email_addresses:
+                if address.verified:
+                    claims.release(address.email, keep=guest)
+        if is_guest(request.user):
+            # Otherwise allauth logs him out, and his session is gone, also when he then abandons the form.
+            mask(request)
+
+    def save_user(self, request: HttpRequest, sociallogin: Any, form: Any = None) -> Any:
+        guest = guest_behind(request)
+        if guest is None:
+            return super().save_user(request, sociallogin, form)
+        sociallogin.user = _take_over(adopt(guest), sociallogin.user)
+        with _still_a_guest(guest):
+            user = super().save_user(request, sociallogin, form)
+        keep_session(request, user)
+        return user
+
+
+def _upgrading(set_phone_verified: Callable[..., None]) -> Callable[..., None]:
+    if hasattr(set_phone_verified, "__wrapped__"):
+        return set_phone_verified
+
+    @wraps(set_phone_verified)
+    def wrapper(self: Any, user: Any, phone: str) -> None:
+        set_phone_verified(self, user, phone)
+        request = self.request
+        if is_guest(user) and not (waiting_stage(request) and waits_for(request, user)):
+            # On the way in, login() comes at the end; an address may have to be proved before it.
+            by_starter = claims.started_by(request, user)
+            claims.prove(user, method="phone", request=request, by_starter=by_starter)
+
+    return wrapper
+
+
+class AccountAdapter(AccountAdapterMixin):
+    """allauth's own account adapter, for guests too."""
+
+
+class SocialAccountAdapter(SocialAccountAdapterMixin):
+    """allauth's own social account adapter, for guests too."""
+
+
+def social_redirect() -> Any:
+    """Return the flow, which needs the models of allauth.socialaccount; a project may be without them."""
+    return import_module("anonauth.contrib.allauth.flows.social_redirect")
+
+
+def adopt(guest: Any) -> Any:
+    """Return the guest in the state in which allauth expects a new user."""
+    # setup_user_email() insists that a new user has none; what he once started to claim is given up.
+    EmailAddress.objects.filter(user=guest, verified=False).delete()
+    user_username(guest, "")  # chosen in the form, or generated from the address
+    guest.last_login = None  # tells allauth that this is a sign-up
+    return guest
+
+
+def keep_session(request: HttpRequest, user: Any) -> None:
+    """Let the session go on although the password changed: a stage of the login may wait in it."""
+    rotate_session(request, user)
+
+
+def login_method(request: HttpRequest) -> str:
+    """Return how the login at hand was done, for the statistics."""
+    return METHODS.get(claims.last_record(request).get("method", ""), "password")
+
+
+def _take_over(guest: Any, suggested: Any) -> Any:
+    for name in (guest.get_email_field_name(), "first_name", "last_name"):
+        if getattr(suggested, name, None):
+            setattr(guest, name, getattr(suggested, name))
+    user_username(guest, user_username(suggested) or "")
+    return guest
+
+
+def _only_guests_claim(email: str) -> bool:
+    return all(user.is_guest for user in filter_users_by_email(email))
+
+
+@contextmanager
+def _still_a_guest(user: Any) -> Iterator[None]:
+    """Lock the row of a guest while allauth writes the sign-up to it."""
+    database = router.db_for_write(type(user))
+    with transaction.atomic(using=database):
+        # Another tab may have finished a sign-up: this one must not overwrite a permanent account.
+        if not lock(user.pk, database).is_guest:
+            raise AlreadyPermanent
+        yield

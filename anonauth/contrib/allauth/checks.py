@@ -1,0 +1,109 @@
+"""System checks of the bridge to allauth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth import app_settings as allauth_settings
+from allauth.account import app_settings as account_settings
+from django.apps import apps
+from django.conf import settings as django_settings
+from django.contrib.auth import load_backend
+from django.core.checks import CheckMessage, Error, Warning, register
+from django.utils.module_loading import import_string
+
+from anonauth.checks import AUTHENTICATION, MIDDLEWARE, sound_settings
+from anonauth.conf import get_settings
+from anonauth.contrib.allauth.adapters import AccountAdapterMixin, SocialAccountAdapterMixin
+from anonauth.credentials import session_backend
+
+ACCOUNT_MIDDLEWARE = "allauth.account.middleware.AccountMiddleware"
+BACKEND = "anonauth.contrib.allauth.backends.GuestBackend"
+
+#: Middleware that is known not to ask who the user is before the view runs.
+BLIND = {
+    MIDDLEWARE,
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",  # asks in process_view
+}
+
+
+@register("anonauth")
+def check_adapters(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """E301, E302: adapters that would make a second row of a guest."""
+    needed = [("ACCOUNT_ADAPTER", account_settings.ADAPTER, AccountAdapterMixin, "E301")]
+    if allauth_settings.SOCIALACCOUNT_ENABLED:
+        path = import_string("allauth.socialaccount.app_settings").ADAPTER
+        needed.append(("SOCIALACCOUNT_ADAPTER", path, SocialAccountAdapterMixin, "E302"))
+    return [
+        Error(
+            f"{name} ({path}) does not know of guests.",
+            hint=f'Set it to "{mixin.__module__}.{mixin.__name__.removesuffix("Mixin")}", or put '
+            f"{mixin.__name__} from there first among the bases of your adapter.",
+            id=f"anonauth.{number}",
+        )
+        for name, path, mixin, number in needed
+        if not issubclass(import_string(path), mixin)
+    ]
+
+
+@register("anonauth")
+def check_backend(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """E303: sessions of guests that allauth's entrance pages would turn away."""
+    if not sound_settings() or not {"session", "headless"} & set(get_settings().credentials):
+        return []
+    if getattr(load_backend(session_backend()), "loads_guests", False):
+        return []
+    return [
+        Error(
+            f"Guests' sessions are loaded by {session_backend()}: allauth's sign-up and login pages "
+            "turn a guest away.",
+            hint=f'Add "{BACKEND}" to AUTHENTICATION_BACKENDS, at any place, and take '
+            "ANONAUTH_SESSION_BACKEND out of the settings.",
+            id="anonauth.E303",
+        )
+    ]
+
+
+@register("anonauth")
+def check_middleware(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """W304: a middleware that may look at the user before allauth's pages can hide him."""
+    order = list(django_settings.MIDDLEWARE)
+    if AUTHENTICATION not in order or ACCOUNT_MIDDLEWARE not in order:
+        return []
+    between = order[order.index(AUTHENTICATION) + 1 : order.index(ACCOUNT_MIDDLEWARE)]
+    early = [name for name in between if name not in BLIND]
+    if not early:
+        return []
+    return [
+        Warning(
+            f"Between AuthenticationMiddleware and allauth's AccountMiddleware stands {', '.join(early)}.",
+            hint="If it asks for request.user there, a guest is turned away from the sign-up and login "
+            "pages. Put AccountMiddleware right after AuthenticationMiddleware.",
+            id="anonauth.W304",
+        )
+    ]
+
+
+@register("anonauth")
+def check_headless(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """E305: session tokens that no headless API would take."""
+    if not sound_settings() or "headless" not in get_settings().credentials:
+        return []
+    if apps.is_installed("allauth.headless") and _apps_are_clients():
+        return []
+    return [
+        Error(
+            'ANONAUTH_CREDENTIALS names "headless", but allauth has no headless API for apps here.',
+            hint='Install allauth.headless, with "app" in HEADLESS_CLIENTS, or take the kind out.',
+            id="anonauth.E305",
+        )
+    ]
+
+
+def _apps_are_clients() -> bool:
+    return "app" in import_string("allauth.headless.app_settings").CLIENTS

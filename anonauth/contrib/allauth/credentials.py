@@ -1,0 +1,64 @@
+"""The kind ``"headless"``: a session token of allauth's headless API for apps, so that a guest can use all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from allauth.headless import app_settings
+from allauth.headless.internal.sessionkit import new_session  # internal: a session of no cookie
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.http import HttpRequest
+from django.utils.crypto import constant_time_compare
+
+from anonauth.credentials import Credentials, session_backend
+
+
+class HeadlessCredentials(Credentials):
+    """A session of its own, named by a token in the header ``X-Session-Token`` instead of a cookie."""
+
+    name = "headless"
+    authentication_class = "anonauth.contrib.allauth.authentication.SessionTokenAuthentication"
+    sets_cookie = False
+
+    def issue(self, request: HttpRequest, user: Any) -> dict[str, Any]:
+        session = session_at_hand(request, user)
+        if session is None:
+            session = new_session()
+            session[SESSION_KEY] = user._meta.pk.value_to_string(user)
+            session[BACKEND_SESSION_KEY] = session_backend()
+            session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+            session.save()
+        elif not _is_current(session, user):
+            # All credentials have ended in this request: the session goes on under a new key, with its data.
+            session.cycle_key()
+            session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+            session.save()
+        return _tokens(session, user)
+
+    def end(self, request: HttpRequest, user: Any, data: Mapping[str, Any]) -> None:
+        session = session_at_hand(request, user)
+        if session is not None:
+            session.flush()
+
+
+def session_at_hand(request: HttpRequest, user: Any) -> Any | None:
+    """Return the session that a request's token names if it is this user's, also when it was revoked just now."""
+    strategy = app_settings.TOKEN_STRATEGY
+    token = strategy.get_session_token(request)
+    session = strategy.lookup_session(token) if token else None
+    owner = user._meta.pk.value_to_string(user)
+    return session if session is not None and session.get(SESSION_KEY) == owner else None
+
+
+def _is_current(session: Any, user: Any) -> bool:
+    return constant_time_compare(session.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash())
+
+
+def _tokens(session: Any, user: Any) -> dict[str, Any]:
+    # The strategy (HEADLESS_TOKEN_STRATEGY) reads both from a request; ours has the session of a cookie, or none.
+    carrier = HttpRequest()
+    carrier.session, carrier.user = session, user
+    strategy = app_settings.TOKEN_STRATEGY
+    tokens: dict[str, Any] = strategy.create_access_token_payload(carrier) or {}
+    return {**tokens, "session_token": strategy.create_session_token(carrier)}

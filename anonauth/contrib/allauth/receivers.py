@@ -1,0 +1,76 @@
+"""What allauth tells of, and what of it makes a guest permanent.
+
+Not ``user_signed_up``: it is sent before an address that has to be verified is. The end of a sign-up is
+``AccountAdapterMixin.login()``; a phone number is ``AccountAdapterMixin.set_phone_verified()``, for want of a signal.
+Not ``password_reset`` either: the mailbox was proved before, or the guest was not sent the mail.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account import app_settings as account_settings
+from allauth.account.app_settings import EmailVerificationMethod, LoginMethod
+from allauth.account.models import EmailAddress
+from allauth.mfa import app_settings as mfa_settings
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest
+
+from anonauth.contrib.allauth import claims
+from anonauth.contrib.allauth.door import upgrade
+from anonauth.models import is_guest
+
+
+def on_email_confirmed(*, request: HttpRequest | None, email_address: Any, **kwargs: Any) -> None:
+    """Upgrade the guest whose address it is, who need not be the user of the request."""
+    user = email_address.user
+    if is_guest(user):
+        by_starter = claims.started_by(request, user)
+        claims.prove(user, method="email", request=request, by_starter=by_starter)
+
+
+def on_social_account_added(
+    *, request: HttpRequest | None, sociallogin: Any, **kwargs: Any
+) -> None:
+    """Upgrade the guest who connected a social account, and take its verified addresses."""
+    user = sociallogin.user
+    if is_guest(user):
+        for address in sociallogin.email_addresses:
+            if address.verified and claims.is_free(address.email, user):
+                _take(address.email, user)
+        upgrade(user, method="social", request=request)
+
+
+def on_password_set(*, request: HttpRequest | None, user: Any, **kwargs: Any) -> None:
+    """Upgrade a guest whose name and password are enough to log in; a password alone opens nothing."""
+    enough = (
+        LoginMethod.USERNAME in account_settings.LOGIN_METHODS
+        and account_settings.EMAIL_VERIFICATION != EmailVerificationMethod.MANDATORY
+    )
+    if enough and is_guest(user):
+        upgrade(user, method="password", request=request)
+
+
+def on_authenticator_added(
+    *, request: HttpRequest | None, user: Any, authenticator: Any, **kwargs: Any
+) -> None:
+    """Upgrade a guest whose new authenticator is a passkey with which one can log in here."""
+    is_key = authenticator.type == authenticator.Type.WEBAUTHN
+    if (
+        is_guest(user)
+        and is_key
+        and mfa_settings.PASSKEY_LOGIN_ENABLED
+        and authenticator.wrap().is_passwordless
+    ):
+        upgrade(user, method="passkey", request=request)
+
+
+def _take(email: str, user: Any) -> None:
+    claims.release(email, keep=user)
+    try:
+        with transaction.atomic():
+            address, _ = EmailAddress.objects.get_or_create(user=user, email=email.lower())
+            if address.set_verified():
+                address.set_as_primary(conditional=True)
+    except IntegrityError:
+        return  # somebody else proved it in this moment
