@@ -60,8 +60,8 @@ class Settings:
     fail_open: bool = _setting(
         False, "Whether guests are accepted while the cache that counts them does not answer."
     )
-    trusted_proxy_count: int | None = _setting(
-        None,
+    trusted_proxy_count: int = _setting(
+        0,
         "How many proxies of yours append to X-Forwarded-For; "
         "default: ALLAUTH_TRUSTED_PROXY_COUNT, else 0.",
     )
@@ -139,6 +139,12 @@ class Settings:
     )
 
 
+#: Where allauth is told the same already, it need not be said twice.
+FALLBACKS = {
+    "ANONAUTH_TRUSTED_PROXY_COUNT": "ALLAUTH_TRUSTED_PROXY_COUNT",
+    "ANONAUTH_TRUSTED_CLIENT_IP_HEADER": "ALLAUTH_TRUSTED_CLIENT_IP_HEADER",
+}
+
 NAMES = {PREFIX + f.name.upper(): f.name for f in fields(Settings)}
 
 
@@ -147,8 +153,9 @@ def get_settings() -> Settings:
     """Return the settings in force; lists become tuples, unknown names are left to the system check."""
     values: dict[str, Any] = {}
     for name, field_name in NAMES.items():
-        if hasattr(django_settings, name):
-            value = getattr(django_settings, name)
+        source = name if hasattr(django_settings, name) else FALLBACKS.get(name, name)
+        if hasattr(django_settings, source):
+            value = getattr(django_settings, source)
             values[field_name] = tuple(value) if isinstance(value, list) else value
     return Settings(**values)
 
@@ -159,7 +166,7 @@ def unknown_names() -> list[str]:
 
 
 def _clear(*, setting: str, **_kwargs: Any) -> None:
-    if setting.startswith(PREFIX):
+    if setting.startswith(PREFIX) or setting in FALLBACKS.values():
         get_settings.cache_clear()
 
 

@@ -51,11 +51,12 @@ def sign_in(
         return user
     if request.method in SAFE_METHODS:
         raise ValueError(f"sign_in() was called in a {request.method} request; call it in a POST.")
-    admit(request)
+    ip = admit(request)
     check_same_site(request, sets_cookie=True)
     kind = SessionCredentials()
     entered = enter(
         request,
+        ip=ip,
         credentials=kind.name,
         profile=profile,
         captcha_token=_captcha_token(request) if captcha_token is None else captcha_token,

@@ -19,10 +19,13 @@ from anonauth.guards import check_person
 GROUP = "anonauth.sign_in"
 
 
-def admit(request: HttpRequest) -> None:
+def admit(request: HttpRequest) -> str | None:
     """Stop who is not let in, before anything of the body is looked at: kill switch, robots, rate limits.
 
     The limits come before the captcha, so that a refusal does not burn the visitor's single-use token.
+
+    Returns:
+        The client's address, for :func:`enter`.
 
     Raises:
         AnonymousDisabled, AutomatedClient, RateLimited, RateLimitUnavailable
@@ -31,15 +34,16 @@ def admit(request: HttpRequest) -> None:
     if not adapter.is_open_for_guests(request):
         raise AnonymousDisabled
     check_person(request)
-    limits = get_settings().rate_limits
-    if limits:
-        ip = adapter.client_ip(request)
+    ip = adapter.client_ip(request)
+    if limits := get_settings().rate_limits:
         check_rate_limits(request, group=GROUP, rates=limits, ip=ip)
+    return ip
 
 
 def enter(
     request: HttpRequest,
     *,
+    ip: str | None,
     credentials: str,
     profile: Mapping[str, Any] | None = None,
     captcha_token: str | None = None,
@@ -56,21 +60,20 @@ def enter(
     captcha = get_captcha()
     if captcha is not None:
         # The provider is asked outside of any transaction of ours.
-        ip = get_adapter().client_ip(request)
         captcha.verify(captcha_token or "", remote_ip=ip)
     check_capacity(max_guests=conf.max_guests, interval=conf.capacity_interval)
     return sign_in(
-        facts=facts_of(request, credentials=credentials),
+        facts=facts_of(request, ip=ip, credentials=credentials),
         profile=profile,
         key=key,
         key_window=conf.idempotency_window,
     )
 
 
-def facts_of(request: HttpRequest, *, credentials: str) -> SignInFacts:
+def facts_of(request: HttpRequest, *, ip: str | None, credentials: str) -> SignInFacts:
     """Return what receivers of ``guest_created`` may know of the request."""
     return SignInFacts(
-        ip_address=get_adapter().client_ip(request),
+        ip_address=ip,
         user_agent=request.headers.get("User-Agent", ""),
         language=getattr(request, "LANGUAGE_CODE", ""),
         credentials=credentials,

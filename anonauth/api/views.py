@@ -9,7 +9,6 @@ from django.utils.cache import patch_vary_headers
 from django.utils.module_loading import import_string
 from rest_framework import status
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -21,6 +20,7 @@ from anonauth.adapter import get_adapter
 from anonauth.api.answers import kind_at_hand, signed_in
 from anonauth.api.entrance import admit, enter
 from anonauth.api.errors import exception_handler
+from anonauth.api.negotiation import JSONOnly
 from anonauth.api.parsers import BoundedJSONParser
 from anonauth.api.serializers import SignInSerializer, SignOutSerializer
 from anonauth.captcha import public_config
@@ -42,7 +42,7 @@ class AnonauthView(APIView):
 
     renderer_classes = (JSONRenderer,)
     parser_classes = (BoundedJSONParser,)
-    content_negotiation_class = DefaultContentNegotiation
+    content_negotiation_class = JSONOnly
     permission_classes: Any = ()
     throttle_classes = ()
     versioning_class = None
@@ -78,8 +78,7 @@ class AnonymousView(AnonauthView):
         if is_permanent(request.user):
             raise AlreadyPermanent
         here = is_guest(request.user)
-        if not here:
-            admit(request._request)
+        ip = None if here else admit(request._request)
         # Nothing sent is the common case; it needs no serializer.
         data = validated(SignInSerializer, request) if request.data else {}
         kind = get_credentials(data.get("credentials"))
@@ -88,6 +87,7 @@ class AnonymousView(AnonauthView):
             return signed_in(request, kind, request.user)
         entered = enter(
             request._request,
+            ip=ip,
             credentials=kind.name,
             profile=data.get("profile"),
             captcha_token=data.get("captcha_token"),

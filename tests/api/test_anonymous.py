@@ -395,6 +395,15 @@ def test_a_bad_body_is_refused_and_makes_nobody(
     assert not User.objects.exists()
 
 
+@pytest.mark.parametrize(
+    "accept", ["text/html", "image/png", "application/xml;q=0.9", "nonsense", ""]
+)
+def test_the_answer_is_json_whatever_the_client_accepts(api: Api, accept: str) -> None:
+    answer = api.post("anonymous/", Accept=accept)
+
+    assert (answer.status_code, answer["Content-Type"]) == (201, "application/json")
+
+
 def test_a_form_is_refused(api: Api) -> None:
     answer = api.http.post("/auth/anonymous/", {"a": "b"})
 
