@@ -14,6 +14,7 @@ class AllauthConfig(AppConfig):
 
         registry.identity_sources.append(identities.identities)
         registry.upgrade_method_sources.append(identities.upgrade_methods)
+        identities.watch_providers()
         self.listen()
 
     def listen(self) -> None:

@@ -244,24 +244,34 @@ def test_a_provider_without_tokens_is_unavailable(
     assert (answer.status_code, answer.json()["code"]) == (404, "method_unavailable")
 
 
-def test_of_several_apps_the_client_names_one(
+def test_a_token_for_the_phones_app_of_the_provider_is_accepted_by_its_client_id(
     api: Api, guest: Any, oidc: OIDCProvider, settings: Settings
 ) -> None:
-    apps = settings.SOCIALACCOUNT_PROVIDERS["openid_connect"]["APPS"]
-    settings.SOCIALACCOUNT_PROVIDERS = {
-        "openid_connect": {"APPS": [*apps, {**apps[0], "client_id": "ios"}]}
-    }
+    (web,) = settings.SOCIALACCOUNT_PROVIDERS["openid_connect"]["APPS"]
+    ios = {**web, "client_id": "ios", "settings": {**web["settings"], "hidden": True}}
+    settings.SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": [web, ios]}}
     token = oidc.id_token(aud="ios")
 
     unnamed = api.post(PATH, {"id_token": token})
     unknown = api.post(PATH, {"id_token": token, "client_id": "windows"})
-    other = api.post(PATH, {"id_token": token, "client_id": apps[0]["client_id"]})
     named = api.post(PATH, {"id_token": token, "client_id": "ios"})
 
-    assert unnamed.json()["fields"]["client_id"][0]["code"] == "required"
+    assert unnamed.json()["code"] == "provider_token_invalid"
     assert unknown.json()["code"] == "method_unavailable"
-    assert other.json()["code"] == "provider_token_invalid"
     assert named.status_code == 200, named.content
+
+
+def test_of_several_visible_apps_the_client_has_to_name_one(
+    api: Api, guest: Any, oidc: OIDCProvider, settings: Settings
+) -> None:
+    (web,) = settings.SOCIALACCOUNT_PROVIDERS["openid_connect"]["APPS"]
+    apps = [web, {**web, "client_id": "ios"}]
+    settings.SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": apps}}
+
+    answer = api.post(PATH, {"id_token": oidc.id_token()})
+
+    assert answer.status_code == 400
+    assert answer.json()["fields"]["client_id"][0]["code"] == "required"
 
 
 @pytest.mark.parametrize("body", [{}, {"id_token": ""}, {"id_token": 5.5}, {"token": "x"}])

@@ -11,7 +11,11 @@ from typing import Any
 
 from allauth.socialaccount.models import SocialLogin
 from allauth.socialaccount.providers.oauth2.client import OAuth2Error
-from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.exceptions import (
+    ImproperlyConfigured,
+    MultipleObjectsReturned,
+    ValidationError,
+)
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 
@@ -57,6 +61,9 @@ def verify_token(
         raise ProviderTokenInvalid from error
     except OSError as error:
         raise ProviderUnavailable from error
+    except MultipleObjectsReturned as error:
+        # allauth cannot tell several apps of one OpenID Connect provider apart unless all but one are "hidden".
+        raise MethodUnavailable from error
     except (OAuth2Error, ImproperlyConfigured, LookupError, TypeError, ValueError) as error:
         # What allauth trips over: a token without "kid" or "sub", an HMAC made with the public key, and the like.
         raise ProviderTokenInvalid from error
