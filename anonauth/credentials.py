@@ -104,8 +104,9 @@ def rotate_session(request: HttpRequest, user: Any) -> None:
     somebody else is left alone.
     """
     if in_session(request, user):
-        request.session.cycle_key()
+        # In this order: cycle_key() stores the session, and one with the old hash would be ended by whoever looks at it.
         request.session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+        request.session.cycle_key()
 
 
 def session_backend() -> str:

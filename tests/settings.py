@@ -96,7 +96,7 @@ AUTHENTICATION_BACKENDS = [
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}  # Django 6.1
 LOGIN_URL = "account_login"
-LOGIN_REDIRECT_URL = "/here/"
+LOGIN_REDIRECT_URL = "/"
 
 # What the documentation recommends: addresses are proved by codes, and before the account is permanent.
 ACCOUNT_ADAPTER = "tests.testapp.adapters.AccountAdapter"

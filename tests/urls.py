@@ -16,7 +16,7 @@ def here(request: HttpRequest) -> JsonResponse:
 
 
 urlpatterns = [
-    path("here/", here, name="here"),
+    path("", here, name="here"),
     # allauth leaves the route out where codes are sent; its tests turn codes off.
     re_path(
         r"^accounts/confirm-email/(?P<key>[-:\w]+)/$", confirm_email, name="account_confirm_email"

@@ -29,6 +29,7 @@ from anonauth.contrib.allauth import claims
 from anonauth.contrib.allauth.door import CHANGED
 from anonauth.contrib.allauth.lookup import STATE_KEY, spare_owner
 from anonauth.contrib.allauth.masking import (
+    VERIFY_PHONE,
     guest_behind,
     mask,
     view_name,
@@ -157,9 +158,7 @@ class SocialAccountAdapterMixin(DefaultSocialAccountAdapter):  # type: ignore[mi
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
         if STATE_KEY in sociallogin.state:
             # A client of the API is waiting for it; the project is asked when that one finishes.
-            raise ImmediateHttpResponse(
-                social_redirect().finish_browser_leg(request, sociallogin)
-            )
+            raise ImmediateHttpResponse(social_redirect().finish_browser_leg(request, sociallogin))
         super().pre_social_login(request, sociallogin)
         if sociallogin.state.get("process") != AuthProcess.LOGIN:
             return
@@ -192,8 +191,9 @@ def _upgrading(set_phone_verified: Callable[..., None]) -> Callable[..., None]:
     def wrapper(self: Any, user: Any, phone: str) -> None:
         set_phone_verified(self, user, phone)
         request = self.request
-        if is_guest(user) and not (waiting_stage(request) and waits_for(request, user)):
-            # On the way in, login() comes at the end; an address may have to be proved before it.
+        on_the_way_in = waiting_stage(request) == VERIFY_PHONE and waits_for(request, user)
+        # login() comes at the end of that way; an address may have to be proved before it.
+        if is_guest(user) and not on_the_way_in:
             by_starter = claims.started_by(request, user)
             claims.prove(user, method="phone", request=request, by_starter=by_starter)
 

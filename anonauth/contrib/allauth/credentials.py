@@ -31,9 +31,8 @@ class HeadlessCredentials(Credentials):
             session.save()
         elif not _is_current(session, user):
             # All credentials have ended in this request: the session goes on under a new key, with its data.
-            session.cycle_key()
             session[HASH_SESSION_KEY] = user.get_session_auth_hash()
-            session.save()
+            session.cycle_key()
         return _tokens(session, user)
 
     def end(self, request: HttpRequest, user: Any, data: Mapping[str, Any]) -> None:

@@ -29,6 +29,10 @@ from django.urls import Resolver404, resolve
 
 from anonauth.models import is_guest
 
+#: The stages in which an address or a number has to be proved.
+VERIFY_EMAIL, VERIFY_PHONE = LoginStageKey.VERIFY_EMAIL.value, LoginStageKey.VERIFY_PHONE.value
+VERIFICATIONS = frozenset({VERIFY_EMAIL, VERIFY_PHONE})
+
 #: Views for visitors alone. Of the headless API the names without the client, ``browser`` or ``app``.
 ENTRANCES = frozenset(
     {
@@ -67,17 +71,14 @@ ENTRANCES = frozenset(
 
 #: Views for both: who has a login waiting in this stage (None: in any) comes as a visitor, another guest as himself.
 STAGES: Mapping[str, str | None] = {
-    "account_email_verification_sent": LoginStageKey.VERIFY_EMAIL.value,
-    "account_verify_phone": LoginStageKey.VERIFY_PHONE.value,
-    "headless:account:verify_email": LoginStageKey.VERIFY_EMAIL.value,
-    "headless:account:resend_email_verification_code": LoginStageKey.VERIFY_EMAIL.value,
-    "headless:account:verify_phone": LoginStageKey.VERIFY_PHONE.value,
-    "headless:account:resend_phone_verification_code": LoginStageKey.VERIFY_PHONE.value,
+    "account_email_verification_sent": VERIFY_EMAIL,
+    "account_verify_phone": VERIFY_PHONE,
+    "headless:account:verify_email": VERIFY_EMAIL,
+    "headless:account:resend_email_verification_code": VERIFY_EMAIL,
+    "headless:account:verify_phone": VERIFY_PHONE,
+    "headless:account:resend_phone_verification_code": VERIFY_PHONE,
     "headless:account:current_session": None,
 }
-
-#: The stages in which an address or a number has to be proved.
-VERIFICATIONS = frozenset({LoginStageKey.VERIFY_EMAIL.value, LoginStageKey.VERIFY_PHONE.value})
 
 CONFIRM_LINK = "account_confirm_email"
 
