@@ -208,9 +208,7 @@ def test_a_token_that_another_guest_brought_is_refused(
     assert keep_tokens(api, api.post(PATH, body))["user"]["id"] == str(guest.pk)
 
 
-def test_tokens_that_have_expired_are_forgotten(
-    api: Api, guest: Any, oidc: OIDCProvider
-) -> None:
+def test_tokens_that_have_expired_are_forgotten(api: Api, guest: Any, oidc: OIDCProvider) -> None:
     past = timezone.now() - timedelta(seconds=1)
     SeenToken.objects.create(token_hash="x", user=guest, expires_at=past)
 
@@ -220,9 +218,7 @@ def test_tokens_that_have_expired_are_forgotten(
 
 
 @pytest.mark.parametrize("provider", ["nobody", "..", "%00", "dummy%00", "é"])
-def test_a_provider_that_is_not_set_up_is_unavailable(
-    api: Api, guest: Any, provider: str
-) -> None:
+def test_a_provider_that_is_not_set_up_is_unavailable(api: Api, guest: Any, provider: str) -> None:
     for path, body in {
         "token/": {"id_token": "x"},
         "start/": {"redirect_uri": "https://a.example/", "code_challenge": "x" * 43},
@@ -305,9 +301,7 @@ def test_an_unverified_address_is_never_taken_over(
     assert not EmailAddress.objects.exists()
 
 
-def test_a_provider_without_addresses_is_enough(
-    api: Api, guest: Any, oidc: OIDCProvider
-) -> None:
+def test_a_provider_without_addresses_is_enough(api: Api, guest: Any, oidc: OIDCProvider) -> None:
     keep_tokens(api, api.post(PATH, {"id_token": oidc.id_token(email=None)}))
 
     assert User.objects.values_list("is_guest", "email").get() == (False, "")
@@ -364,9 +358,7 @@ def test_a_closed_sign_up_leaves_the_guest_a_guest(
 ) -> None:
     from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 
-    monkeypatch.setattr(
-        DefaultSocialAccountAdapter, "is_open_for_signup", lambda *args: False
-    )
+    monkeypatch.setattr(DefaultSocialAccountAdapter, "is_open_for_signup", lambda *args: False)
 
     answer = api.post(PATH, {"id_token": oidc.id_token()})
 
@@ -395,9 +387,7 @@ def test_the_projects_own_rule_about_accounts_is_asked(
     assert User.objects.get().is_guest
 
 
-def test_a_receiver_that_fails_undoes_all_of_it(
-    api: Api, guest: Any, oidc: OIDCProvider
-) -> None:
+def test_a_receiver_that_fails_undoes_all_of_it(api: Api, guest: Any, oidc: OIDCProvider) -> None:
     def broken(**kwargs: Any) -> None:
         raise RuntimeError
 
@@ -430,6 +420,4 @@ def test_a_provider_of_the_settings_is_listed_as_a_way_to_upgrade(
 ) -> None:
     assert "social:fake" in api.get("settings/").json()["upgrade_methods"]
     settings.SOCIALACCOUNT_PROVIDERS = settings_for(oidc, name="other", hidden=True)
-    assert not {"social:fake", "social:other"} & set(
-        api.get("settings/").json()["upgrade_methods"]
-    )
+    assert not {"social:fake", "social:other"} & set(api.get("settings/").json()["upgrade_methods"])

@@ -258,16 +258,18 @@ def _sociallogin(request: HttpRequest, provider_id: str, kept: dict[str, Any]) -
     user = get_user_model()()
     if emails:
         setattr(user, user.get_email_field_name(), emails[0].email)
-    token = kept.get("token")
     phone, phone_verified = kept["phone"]
-    return SocialLogin(
+    sociallogin = SocialLogin(
         user=user,
         provider=get_provider(request, provider_id, client_id=kept["client_id"]),
         account=SocialAccount(
             provider=kept["provider"], uid=kept["uid"], extra_data=kept["extra_data"]
         ),
-        token=get_adapter().deserialize_instance(SocialToken, token) if token else None,
         email_addresses=emails,
         phone=phone,
         phone_verified=phone_verified,
     )
+    if token := kept.get("token"):
+        # Not as an argument: allauth would look at the account that a token has not got yet.
+        sociallogin.token = get_adapter().deserialize_instance(SocialToken, token)
+    return sociallogin
