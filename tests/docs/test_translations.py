@@ -30,7 +30,7 @@ def marked() -> Iterator[str]:
                 and node.func.id in MARKERS
             ):
                 yield ast.literal_eval(node.args[0])
-    for path in (PACKAGE / "templates").rglob("*.html"):
+    for path in PACKAGE.rglob("templates/**/*.*"):
         text = path.read_text("utf-8")
         assert "{% blocktrans" not in text, "teach this test about it"
         yield from re.findall(r'{% translate "([^"]+)" %}', text)
