@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.headless.contrib.rest_framework.authentication import XSessionTokenAuthentication
-from django.utils.translation import gettext
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
@@ -19,7 +18,7 @@ class SessionTokenAuthentication(XSessionTokenAuthentication):  # type: ignore[m
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
         found: tuple[Any, Any] | None = super().authenticate(request)
         if found is None and self.get_session_token(request):
-            message = gettext("This session token is not valid, or has ended.")
+            message = "This session token is not valid, or has ended."
             raise AuthenticationFailed(message, code="token_not_valid")
         if found is not None and getattr(found[0], "is_guest", False):
             touch(found[0], interval=get_settings().last_seen_interval)
