@@ -60,7 +60,7 @@ class OIDCProvider:
         body = {name: value for name, value in body.items() if value is not None}
         if algorithm == "HS256-with-the-public-key":
             return _hmac_with_public_key(body)
-        signing_key = None if algorithm == "none" else signer or key()
+        signing_key: Any = None if algorithm == "none" else signer or key()
         return jwt.encode(body, signing_key, algorithm=algorithm, headers={"kid": KEY_ID})
 
     def log_in(self, url: str) -> str:

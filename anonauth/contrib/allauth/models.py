@@ -6,17 +6,21 @@ once. A conditional UPDATE or DELETE of one row can, on every database.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+M = TypeVar("M", bound=models.Model)
 
-class ExpiringQuerySet(models.QuerySet[models.Model]):
+
+class ExpiringQuerySet(models.QuerySet[M]):
     """Rows that mean nothing after a while."""
 
-    def live(self) -> ExpiringQuerySet:
+    def live(self) -> ExpiringQuerySet[M]:
         """Return those that have not expired."""
         return self.filter(expires_at__gt=timezone.now())
 
@@ -35,14 +39,14 @@ class SocialTicket(models.Model):
     """
 
     class Step(models.TextChoices):
-        STARTED = "started", _("started")
-        AT_PROVIDER = "at_provider", _("at the provider")
-        PROVED = "proved", _("proved")
+        STARTED = "started"
+        AT_PROVIDER = "at_provider"
+        PROVED = "proved"
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+"
     )
-    step = models.CharField(max_length=12, choices=Step.choices)
+    step = models.CharField(max_length=12)
     secret_hash = models.CharField(max_length=64, unique=True)
     provider = models.CharField(max_length=200)
     redirect_uri = models.TextField()

@@ -11,12 +11,11 @@ from typing import Any
 
 from allauth.account import app_settings as account_settings
 from allauth.account.app_settings import EmailVerificationMethod, LoginMethod
-from allauth.account.models import EmailAddress
 from allauth.mfa import app_settings as mfa_settings
-from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 
 from anonauth.contrib.allauth import claims
+from anonauth.contrib.allauth.addresses import take_addresses
 from anonauth.contrib.allauth.door import upgrade
 from anonauth.models import is_guest
 
@@ -35,9 +34,7 @@ def on_social_account_added(
     """Upgrade the guest who connected a social account, and take its verified addresses."""
     user = sociallogin.user
     if is_guest(user):
-        for address in sociallogin.email_addresses:
-            if address.verified and claims.is_free(address.email, user):
-                _take(address.email, user)
+        take_addresses(user, sociallogin.email_addresses)
         upgrade(user, method="social", request=request)
 
 
@@ -63,14 +60,3 @@ def on_authenticator_added(
         and authenticator.wrap().is_passwordless
     ):
         upgrade(user, method="passkey", request=request)
-
-
-def _take(email: str, user: Any) -> None:
-    claims.release(email, keep=user)
-    try:
-        with transaction.atomic():
-            address, _ = EmailAddress.objects.get_or_create(user=user, email=email.lower())
-            if address.set_verified():
-                address.set_as_primary(conditional=True)
-    except IntegrityError:
-        return  # somebody else proved it in this moment

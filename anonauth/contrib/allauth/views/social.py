@@ -90,7 +90,7 @@ class ProviderTokenView(_SocialView):
     def post(self, request: Request, provider: str) -> Response:
         """Verify the token and join the social account: 200; another user's: 409."""
         data = validated(ProviderTokenSerializer, request)
-        token = {name: data[name] for name in ("id_token", "access_token") if name in data}
+        token = {name: data[name] for name in data.keys() & {"id_token", "access_token"}}
         sociallogin = verify_token(
             request._request,
             request.user,
@@ -119,7 +119,7 @@ class StartView(_SocialView):
             code_challenge=data["code_challenge"],
             lifetime=lifetime,
         )
-        path = reverse(f"{request.resolver_match.namespace}:social_go", args=[provider])
+        path = reverse("anonauth:social_go", args=[provider], current_app=_namespace(request))
         url = request.build_absolute_uri(f"{path}?ticket={ticket}")
         return Response({"url": url, "expires_in": int(lifetime.total_seconds())})
 
@@ -138,6 +138,11 @@ class FinishView(_SocialView):
             verifier=data["code_verifier"],
         )
         return self.joined(request, sociallogin)
+
+
+def _namespace(request: Request) -> str | None:
+    match = request._request.resolver_match
+    return match.namespace if match is not None else None
 
 
 @require_GET
