@@ -97,6 +97,8 @@ class AccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[misc]  # allau
     def confirm_email(self, request: HttpRequest, email_address: Any) -> bool:
         """Mark an address as verified and upgrade its guest, both or neither."""
         database = router.db_for_write(get_user_model())
+        # Who is here is decided (see masking) while the link still leads to its address, not when it is used up.
+        _ = request.user.is_authenticated
         try:
             with transaction.atomic(using=database):
                 return bool(super().confirm_email(request, email_address))
