@@ -12,8 +12,10 @@ class AllauthConfig(AppConfig):
         from anonauth import registry
         from anonauth.contrib.allauth import checks, identities  # noqa: F401
 
-        registry.identity_sources.append(identities.identities)
-        registry.upgrade_method_sources.append(identities.upgrade_methods)
+        # Django calls this again when INSTALLED_APPS is overridden in a test.
+        if identities.identities not in registry.identity_sources:
+            registry.identity_sources.append(identities.identities)
+            registry.upgrade_method_sources.append(identities.upgrade_methods)
         identities.watch_providers()
         self.listen()
 

@@ -19,7 +19,7 @@ from anonauth.contrib.allauth.models import SeenToken
 from anonauth.tickets import read_merge_ticket
 from tests.client import Api
 from tests.contrib.allauth.social import guest_of, keep_tokens, make_owner
-from tests.services.oidc import OIDCProvider, key, settings_for
+from tests.services.oidc import OIDCProvider, key
 
 if TYPE_CHECKING:
     from pytest_django import Settings
@@ -415,11 +415,3 @@ def test_a_token_of_the_provider_is_stored_where_the_project_wants_it(
     assert SocialAccount.objects.get().provider == "dummy"
     assert not SeenToken.objects.exists()  # no id token in the sense of OpenID Connect
     assert not SocialApp.objects.exists()
-
-
-def test_a_provider_of_the_settings_is_listed_as_a_way_to_upgrade(
-    api: Api, oidc: OIDCProvider, settings: Settings
-) -> None:
-    assert "social:fake" in api.get("settings/").json()["upgrade_methods"]
-    settings.SOCIALACCOUNT_PROVIDERS = settings_for(oidc, name="other", hidden=True)
-    assert not {"social:fake", "social:other"} & set(api.get("settings/").json()["upgrade_methods"])
