@@ -91,6 +91,7 @@ TEMPLATES = [
 
 AUTHENTICATION_BACKENDS = [
     "anonauth.contrib.allauth.backends.GuestBackend",
+    "django.contrib.auth.backends.ModelBackend",
     "allauth.account.auth_backends.AuthenticationBackend",
 ]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
