@@ -254,6 +254,13 @@ class TicketInvalid(AnonauthError):
     )
 
 
+class DatabaseUnavailable(AnonauthError):
+    """The database does not answer, or ended the statement for another one's sake."""
+
+    code = "database_unavailable"
+    default_message = _("The service is not available at this moment. Try again soon.")
+
+
 class UsernamesExhausted(AnonauthError):
     """``Adapter.new_username()`` kept returning names that are taken."""
 

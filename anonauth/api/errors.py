@@ -9,12 +9,20 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404
+from django.utils.translation import gettext_lazy as _
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from anonauth import audit
-from anonauth.exceptions import AnonauthError, CodeIncorrect, Conflict, InvalidInput, RateLimited
+from anonauth.exceptions import (
+    AnonauthError,
+    CodeIncorrect,
+    Conflict,
+    DatabaseUnavailable,
+    InvalidInput,
+    RateLimited,
+)
 
 logger = logging.getLogger("anonauth")
 
@@ -60,7 +68,7 @@ class BodyTooLarge(exceptions.APIException):
     """The body is larger than any honest one."""
 
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
-    default_detail = "The request body is too large."
+    default_detail = _("The request body is too large.")
     default_code = "body_too_large"
 
 
@@ -104,8 +112,7 @@ def _answer(error: Exception) -> Response | None:
         )
     if isinstance(error, OperationalError | InterfaceError):
         logger.error("The database does not answer.", exc_info=error)
-        body = {"code": "database_unavailable", "detail": "Try again soon."}
-        return Response(body, status=STATUS["database_unavailable"])
+        return _answer(DatabaseUnavailable())
     return None
 
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.client import Api
 
 if TYPE_CHECKING:
     from pytest_django import Settings
+
+
+pytestmark = pytest.mark.django_db  # apps of social providers can be in the database
 
 
 def test_a_client_learns_how_one_signs_in_here(api: Api) -> None:
@@ -18,7 +23,7 @@ def test_a_client_learns_how_one_signs_in_here(api: Api) -> None:
         "enabled": True,
         "credentials": ["jwt", "session"],
         "captcha": None,
-        "upgrade_methods": [],
+        "upgrade_methods": ["email", "phone", "social:dummy"],
         "purge_after": 30 * 86400,
     }
     assert answer["Cache-Control"] == "public, max-age=60"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
 from rest_framework_simplejwt import authentication
 from rest_framework_simplejwt.exceptions import AuthenticationFailed
 from rest_framework_simplejwt.tokens import Token
@@ -22,7 +23,9 @@ class JWTAuthentication(authentication.JWTAuthentication):
             user: Any = super().get_user(validated_token)
         except (ValueError, ValidationError) as error:
             # The key in the token is none of this user model, e.g. from before it was changed to UUID.
-            raise AuthenticationFailed("User not found", code="user_not_found") from error
+            raise AuthenticationFailed(
+                _("This user does not exist any more."), code="user_not_found"
+            ) from error
         check_active(user)
         check_not_revoked(validated_token, user)
         check_claim(validated_token, user)

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
 from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
 from rest_framework_simplejwt.settings import api_settings
 
@@ -58,7 +59,7 @@ def _user_of(token: RefreshToken) -> Any:
     try:
         user = get_user_model()._default_manager.get(**{api_settings.USER_ID_FIELD: user_id})
     except (get_user_model().DoesNotExist, ValueError, ValidationError) as error:
-        detail = {"detail": "User not found", "code": "user_not_found"}
+        detail = {"detail": _("This user does not exist any more."), "code": "user_not_found"}
         raise InvalidToken(detail) from error
     return user
 

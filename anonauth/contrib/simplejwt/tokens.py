@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.utils.crypto import constant_time_compare
+from django.utils.translation import gettext_lazy as _
 from rest_framework_simplejwt import tokens
 from rest_framework_simplejwt.exceptions import AuthenticationFailed, InvalidToken
 from rest_framework_simplejwt.settings import api_settings
@@ -73,7 +74,7 @@ def check_not_revoked(token: tokens.Token, user: Any) -> None:
         claim = token.get(api_settings.REVOKE_TOKEN_CLAIM)
         valid = claim == get_md5_hash_password(user.password)
     if not valid:
-        raise InvalidToken({"detail": "This token has been revoked.", "code": "token_revoked"})
+        raise InvalidToken({"detail": _("This token has been revoked."), "code": "token_revoked"})
 
 
 def _may_be_unversioned(token: tokens.Token, user: Any) -> bool:
@@ -94,7 +95,7 @@ def check_claim(token: tokens.Token, user: Any) -> None:
     """
     claim = token.get(ANONYMOUS_CLAIM)
     if claim is not None and claim is not user.is_guest:
-        raise AuthenticationFailed("This token is out of date; refresh it.", code="token_stale")
+        raise AuthenticationFailed(_("This token is out of date; refresh it."), code="token_stale")
 
 
 def check_active(user: Any) -> None:
@@ -105,4 +106,4 @@ def check_active(user: Any) -> None:
     """
     banned_guest = user.is_guest and not user.is_active
     if banned_guest or not api_settings.USER_AUTHENTICATION_RULE(user):
-        raise AuthenticationFailed("This user is not active.", code="user_inactive")
+        raise AuthenticationFailed(_("This user is not active."), code="user_inactive")
