@@ -197,6 +197,11 @@ def _check_backend(path: str) -> None:
         raise ValueError(f"{path} is not in AUTHENTICATION_BACKENDS.")
 
 
+def _check_cache(alias: str) -> None:
+    if alias not in django_settings.CACHES:
+        raise ValueError(f"{alias!r} is not in CACHES.")
+
+
 _VALUE_CHECKS: dict[str, Any] = {
     "adapter": lambda path: _subclass(path, Adapter),
     "bot_user_agents": _check_patterns,
@@ -206,6 +211,7 @@ _VALUE_CHECKS: dict[str, Any] = {
     "profile_serializer": import_string,
     "address_rate_limits": _check_rates,
     "code_rate_limits": _check_rates,
+    "rate_limit_cache": _check_cache,
     "rate_limits": _check_rates,
     "token_rate_limits": _check_rates,
     "verify_rate_limits": _check_rates,
@@ -262,31 +268,17 @@ def check_session_age(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 @register(TAG, deploy=True)
 def check_rate_limit_cache(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """W104: a cache that cannot count for all processes."""
-    alias = getattr(django_settings, "RATELIMIT_USE_CACHE", "default")
-    backend = django_settings.CACHES.get(alias, {}).get("BACKEND", "")
-    kind = backend.rpartition(".")[2]
-    unfit = {"LocMemCache", "DummyCache", "FileBasedCache", "DatabaseCache"}
-    if not get_settings().rate_limits or kind not in unfit:
+    conf = get_settings()
+    if not sound_settings() or not conf.rate_limits:
+        return []
+    kind = django_settings.CACHES[conf.rate_limit_cache].get("BACKEND", "").rpartition(".")[2]
+    if kind not in {"LocMemCache", "DummyCache", "FileBasedCache", "DatabaseCache"}:
         return []
     return [
         Warning(
             f"Rate limits are counted in {kind}, which does not count exactly for all processes.",
-            hint="Use Redis or Memcached: CACHES, and RATELIMIT_USE_CACHE for an alias of its own.",
+            hint="Use Redis or Memcached: CACHES, and ANONAUTH_RATE_LIMIT_CACHE for an alias of its own.",
             id="anonauth.W104",
-        )
-    ]
-
-
-@register(TAG, deploy=True)
-def check_rate_limits_on(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """W108: django-ratelimit's own switch turns our limits off as well."""
-    if getattr(django_settings, "RATELIMIT_ENABLE", True):
-        return []
-    return [
-        Warning(
-            "RATELIMIT_ENABLE is False: there are no rate limits.",
-            hint="Remove it from the settings of production.",
-            id="anonauth.W108",
         )
     ]
 

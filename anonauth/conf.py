@@ -57,6 +57,9 @@ class Settings:
     rate_limits: tuple[str, ...] = _setting(
         ("30/h",), "Limits on new guests per client network, all in force: `<count>/<n><s|m|h|d>`."
     )
+    rate_limit_cache: str = _setting(
+        "default", "The entry of CACHES in which attempts and guests are counted."
+    )
     fail_open: bool = _setting(
         False, "Whether guests are accepted while the cache that counts them does not answer."
     )

@@ -6,23 +6,23 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.conf import settings as django_settings
 from django.core.cache import BaseCache, caches
 from django.db import DatabaseError
 
+from anonauth.conf import get_settings
 from anonauth.exceptions import RateLimitUnavailable
 
 logger = logging.getLogger(__name__)
 
-_OUR_SIDE = {"builtins", "django", "django_ratelimit", "anonauth"}
+_OUR_SIDE = {"builtins", "django", "anonauth"}
 
 
 def shared_cache() -> BaseCache:
-    """Return the cache that django-ratelimit uses too: RATELIMIT_USE_CACHE, else ``default``.
+    """Return the cache that ANONAUTH_RATE_LIMIT_CACHE names.
 
     Give it short socket timeouts (``OPTIONS``): a cache that hangs without one holds the worker.
     """
-    return caches[getattr(django_settings, "RATELIMIT_USE_CACHE", "default")]
+    return caches[get_settings().rate_limit_cache]
 
 
 @contextmanager

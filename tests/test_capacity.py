@@ -215,7 +215,7 @@ def test_a_mistake_in_the_settings_is_not_mistaken_for_an_outage(
 ) -> None:
     settings.ANONAUTH_FAIL_OPEN = True
     settings.CACHES = {**settings.CACHES, "broken": {"BACKEND": "no.such.Cache"}}
-    settings.RATELIMIT_USE_CACHE = "broken"
+    settings.ANONAUTH_RATE_LIMIT_CACHE = "broken"
     with pytest.raises(Exception, match="Could not find backend"):
         check()
 
@@ -226,7 +226,7 @@ def test_the_cache_of_the_rate_limits_is_used(settings: Settings) -> None:
         "default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
         "limits": {"BACKEND": locmem, "LOCATION": "limits"},
     }
-    settings.RATELIMIT_USE_CACHE = "limits"
+    settings.ANONAUTH_RATE_LIMIT_CACHE = "limits"
     guests(2)
     check()
     assert caches["limits"].get("anonauth:guests") == 2

@@ -1,21 +1,28 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.core.cache import caches
 from django.core.cache.backends.locmem import LocMemCache
+from django.core.cache.backends.redis import RedisCache
+from django.core.management import call_command
 from django.test import RequestFactory
+from django.utils import timezone
 
 from anonauth.api.throttles import check_rate_limits
 from anonauth.client_ip import client_ip
 from anonauth.exceptions import RateLimited, RateLimitUnavailable
+from tests.client import Api
 from tests.services import redis as redis_service
 
 if TYPE_CHECKING:
@@ -42,6 +49,21 @@ class SilentCache(LocMemCache):
     def incr(self, *args: Any, **kwargs: Any) -> int:
         """Not find it."""
         raise ValueError
+
+
+class ForgetfulCache(LocMemCache):
+    """A cache that is too small: what it has just said to have is gone."""
+
+    def add(self, key: str, *args: Any, **kwargs: Any) -> bool:
+        """Drop what is in the way, but only after having said so."""
+        added = super().add(key, *args, **kwargs)
+        if not added:
+            self.delete(key)
+        return added
+
+
+class OwnRedisCache(RedisCache):
+    """A project's own cache: what it changed is not known, so it is only used as documented."""
 
 
 @pytest.fixture
@@ -72,13 +94,67 @@ def passes(*rates: str, **kwargs: Any) -> bool:
     return True
 
 
-def test_attempts_pass_up_to_the_limit_and_no_further() -> None:
+every_cache = pytest.mark.parametrize(
+    "kind",
+    [
+        "local memory",
+        "files",
+        "database",
+        pytest.param("redis", marks=pytest.mark.redis),
+        pytest.param("a redis of the project's own", marks=pytest.mark.redis),
+    ],
+)
+
+
+@pytest.fixture
+def counts_in(
+    kind: str, request: pytest.FixtureRequest, settings: Settings, tmp_path: Path
+) -> Iterator[None]:
+    django = "django.core.cache.backends"
+    match kind:
+        case "local memory":
+            config = {"BACKEND": f"{django}.locmem.LocMemCache", "LOCATION": "limits"}
+        case "files":
+            config = {"BACKEND": f"{django}.filebased.FileBasedCache", "LOCATION": str(tmp_path)}
+        case "database":
+            config = {"BACKEND": f"{django}.db.DatabaseCache", "LOCATION": "counts"}
+        case "redis":
+            config = {"BACKEND": REDIS, "LOCATION": request.getfixturevalue("redis_url")}
+        case _:
+            own = f"{__name__}.OwnRedisCache"
+            config = {"BACKEND": own, "LOCATION": request.getfixturevalue("redis_url")}
+    settings.CACHES = {"default": config}
+    if kind == "database":
+        request.getfixturevalue("db")
+        call_command("createcachetable")
+    caches["default"].clear()
+    yield
+    caches["default"].clear()
+    caches["default"].close()
+
+
+@every_cache
+def test_attempts_pass_up_to_the_limit_and_no_further(counts_in: None) -> None:
     assert [passes("3/d") for _ in range(5)] == [True, True, True, False, False]
 
 
-@pytest.mark.redis
-def test_attempts_are_counted_in_redis_alike(redis_cache: Any) -> None:
-    assert [passes("3/d") for _ in range(5)] == [True, True, True, False, False]
+@every_cache
+def test_each_window_counts_for_itself_in_every_cache(counts_in: None) -> None:
+    assert [passes("2/d", "5/7d") for _ in range(4)] == [True, True, False, False]
+    assert [passes("5/7d") for _ in range(2)] == [True, False]
+
+
+@pytest.mark.parametrize("kind", ["local memory", "files", "database"])
+def test_a_count_outlives_the_default_lifetime_of_the_cache(
+    counts_in: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [passes("2/30d") for _ in range(2)] == [True, True]
+    assert caches["default"].default_timeout == 300
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 3600)
+    later = timezone.now() + timedelta(hours=1)
+    monkeypatch.setattr("django.core.cache.backends.db.tz_now", lambda: later)
+    assert not passes("2/30d")
 
 
 def test_without_rates_everything_passes() -> None:
@@ -138,6 +214,43 @@ def test_a_client_is_told_to_wait_a_second_at_least_and_a_window_at_most(
     assert [passed[2] - passed[1], passed[3] - passed[2]] == [60, 60]
 
 
+@pytest.mark.parametrize("rate", ["1/s", "1/10s", "1/h", "1/7d"])
+def test_whoever_waits_as_told_gets_in_and_whoever_comes_a_second_earlier_does_not(
+    monkeypatch: pytest.MonkeyPatch, rate: str
+) -> None:
+    clock = 1_800_000_000
+    monkeypatch.setattr(time, "time", lambda: clock)
+    for n in range(20):
+        clock += n
+        ip = f"192.0.2.{n}"
+        hit(rate, ip=ip)
+        with pytest.raises(RateLimited) as refusal:
+            hit(rate, ip=ip)
+        clock += refusal.value.retry_after - 1
+        assert not passes(rate, ip=ip)
+        clock += 1
+        assert passes(rate, ip=ip)
+
+
+def test_the_windows_of_clients_end_at_times_of_their_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1_800_000_000)
+    waits = set()
+    for n in range(50):
+        hit("1/h", ip=f"192.0.2.{n}")
+        with pytest.raises(RateLimited) as refusal:
+            hit("1/h", ip=f"192.0.2.{n}")
+        waits.add(refusal.value.retry_after)
+    assert len(waits) > 40
+
+
+def test_an_address_is_not_mistaken_for_one_that_it_begins_with() -> None:
+    ones = ["192.0.2.1", "192.0.2.11", "192.0.2.111"]
+    assert all(passes(rate, ip=ip) for ip in ones for rate in ("1/d", "1/11d", "1/h"))
+    assert not any(passes(rate, ip=ip) for ip in ones for rate in ("1/d", "1/11d", "1/h"))
+
+
 def test_addresses_of_one_network_share_a_limit() -> None:
     assert passes("1/d", ip="192.0.2.1")
     assert not passes("1/d", ip="::ffff:192.0.2.1")
@@ -175,6 +288,105 @@ def test_a_header_that_cannot_be_buys_no_fresh_limit(forwarded: str) -> None:
         ip = client_ip(request, trusted_proxy_count=2, trusted_header=None)
         passed += passes("3/d", ip=ip)
     assert passed == 3
+
+
+# --- in Redis
+
+
+def test_django_still_has_the_client_that_the_round_trip_is_made_with() -> None:
+    pytest.importorskip("redis")
+    cache = RedisCache("redis://127.0.0.1:1", {})
+    assert cache._cache.get_client(write=True).pipeline(transaction=False)
+
+
+@contextmanager
+def traffic(client: Any) -> Iterator[dict[str, int]]:
+    """Fill in the commands of the block and how often the server had to read from its sockets."""
+    client.config_resetstat()
+    client.info("stats")
+    before = client.info("stats")["total_reads_processed"]
+    seen: dict[str, int] = {}
+    yield seen
+    seen["round trips"] = client.info("stats")["total_reads_processed"] - before - 1
+    for name, stats in client.info("commandstats").items():
+        seen[name.removeprefix("cmdstat_")] = stats["calls"]
+    for name in ("info", "config|resetstat"):
+        seen.pop(name, None)
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("windows", [1, 2, 3])
+def test_all_windows_are_counted_in_one_round_trip(own_redis: Any, windows: int) -> None:
+    rates = ["100/h", "1000/d", "5/10s"][:windows]
+    hit(*rates)  # opens the connection
+    with traffic(own_redis) as seen:
+        hit(*rates)
+    assert seen == {"round trips": 1, "set": windows, "incrby": windows}
+
+
+@pytest.mark.redis
+@pytest.mark.django_db
+def test_a_sign_in_asks_redis_for_nothing_but_its_counts(
+    own_redis: Any, settings: Settings
+) -> None:
+    settings.ANONAUTH_RATE_LIMITS = ["100/h", "1000/d"]
+    Api().sign_in()  # opens the connection
+    with traffic(own_redis) as seen:
+        Api().sign_in()
+    assert seen == {"round trips": 1, "set": 2, "incrby": 2}
+
+
+@pytest.mark.redis
+def test_prefix_and_version_of_the_cache_hold_and_keys_tell_no_address(
+    own_redis: Any, settings: Settings
+) -> None:
+    for prefix, version in (("shop", 7), ("blog", 7), ("shop", 8)):
+        config = settings.CACHES["default"] | {"KEY_PREFIX": prefix, "VERSION": version}
+        settings.CACHES = {"default": config}
+        assert [passes("1/d", ip="192.0.2.1") for _ in range(2)] == [True, False]
+    keys = sorted(key.decode().rpartition(":") for key in own_redis.scan_iter())
+    assert [key[0] for key in keys] == [
+        "blog:7:anonauth:limit",
+        "shop:7:anonauth:limit",
+        "shop:8:anonauth:limit",
+    ]
+    assert all(re.fullmatch("[0-9a-f]{64}", key[2]) for key in keys)
+
+
+@pytest.mark.redis
+def test_a_count_lives_a_little_longer_than_its_window(own_redis: Any) -> None:
+    hit("1/h")
+    with pytest.raises(RateLimited) as refusal:
+        hit("1/h")
+    (key,) = own_redis.scan_iter()
+    # A server whose clock is behind still counts in it.
+    assert refusal.value.retry_after < own_redis.ttl(key) <= refusal.value.retry_after + 60
+
+
+@pytest.mark.redis
+def test_no_count_stays_in_redis_forever(own_redis: Any) -> None:
+    hit("2/d")
+    (key,) = own_redis.scan_iter()
+    own_redis.set(key, 0)  # as if it had been evicted just before it rose
+    assert [passes("2/d") for _ in range(3)] == [True, True, False]
+    assert own_redis.ttl(key) > 0
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("rates", [("2/d", "9/7d"), ("9/7d", "2/d")])
+def test_a_count_that_fails_halfway_refuses(
+    own_redis: Any, settings: Settings, rates: tuple[str, ...]
+) -> None:
+    hit("9/7d")
+    (key,) = own_redis.scan_iter()
+    own_redis.delete(key)
+    own_redis.rpush(key, "no number")
+    for _ in range(2):
+        with pytest.raises(RateLimitUnavailable):
+            hit(*rates)
+    settings.ANONAUTH_FAIL_OPEN = True
+    # What was counted before it failed holds; what comes after is not looked at.
+    assert passes(*rates) is (rates[0] == "9/7d")
 
 
 def storm() -> int:
@@ -252,19 +464,18 @@ def test_a_redis_that_comes_back_counts_again(own_redis: Any) -> None:
     assert [passes("1/d") for _ in range(2)] == [True, False]
 
 
-@pytest.mark.parametrize("theirs", [True, False])
-@pytest.mark.parametrize("ours", [True, False])
-def test_our_policy_alone_decides_while_the_cache_is_down(
-    settings: Settings, ours: bool, theirs: bool
-) -> None:
+def test_a_client_that_hides_its_outage_is_found_out(settings: Settings) -> None:
     settings.CACHES = {"default": {"BACKEND": f"{__name__}.SilentCache"}}
-    settings.RATELIMIT_FAIL_OPEN = theirs
-    settings.ANONAUTH_FAIL_OPEN = ours
-    if ours:
+    with pytest.raises(RateLimitUnavailable):
         hit("1/h")
-    else:
-        with pytest.raises(RateLimitUnavailable):
-            hit("1/h")
+    settings.ANONAUTH_FAIL_OPEN = True
+    assert all(passes("1/h") for _ in range(3))
+
+
+def test_a_count_that_is_lost_before_it_rises_begins_anew(settings: Settings) -> None:
+    settings.CACHES = {"default": {"BACKEND": f"{__name__}.ForgetfulCache", "LOCATION": "f"}}
+    assert all(passes("1/d") for _ in range(3))
+    caches["default"].clear()
 
 
 def test_a_bug_is_no_outage(settings: Settings) -> None:
@@ -290,17 +501,12 @@ def test_a_full_window_refuses_although_the_cache_fails_after_it(
     assert not passes("1/d", "9/7d")
 
 
-def test_django_ratelimits_own_switch_is_honored(settings: Settings) -> None:
-    settings.RATELIMIT_ENABLE = False
-    assert all(passes("1/d") for _ in range(3))
-
-
 def test_the_cache_can_be_chosen(settings: Settings) -> None:
     settings.CACHES = {
         "default": {"BACKEND": REDIS, "LOCATION": "redis://127.0.0.1:1"},
         "limits": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "l"},
     }
-    settings.RATELIMIT_USE_CACHE = "limits"
+    settings.ANONAUTH_RATE_LIMIT_CACHE = "limits"
     assert [passes("1/d") for _ in range(2)] == [True, False]
     caches["limits"].clear()
 
