@@ -114,9 +114,64 @@ class AnonauthSettingsSerializer(serializers.Serializer[Any]):
     )
 
 
+class _StartSerializer(serializers.Serializer[Any]):
+    password = serializers.CharField(
+        required=False,
+        max_length=4096,
+        help_text="Worth nothing until the code is typed; can also be set later.",
+    )
+    name = serializers.CharField(required=False, allow_blank=True, max_length=150)
+
+
+class AnonauthStartEmailSerializer(_StartSerializer):
+    """The address that the guest wants to prove."""
+
+    email = serializers.EmailField(max_length=254)
+
+
+class AnonauthStartPhoneSerializer(_StartSerializer):
+    """The number that the guest wants to prove."""
+
+    phone = serializers.CharField(max_length=32, help_text="With the country code: `+4930123456`.")
+
+
+class AnonauthCodeSentSerializer(serializers.Serializer[Any]):
+    """The same whether the address is free or taken."""
+
+    expires_in = serializers.IntegerField(help_text="Seconds that the code is good for.")
+    resend_after = serializers.IntegerField(help_text="Seconds until another one can be asked for.")
+
+
+class AnonauthCodeSerializer(serializers.Serializer[Any]):
+    """The code as it was typed."""
+
+    code = serializers.CharField(
+        max_length=64, help_text="Dashes, spaces and capitals do not matter."
+    )
+
+
+class AnonauthPasswordSerializer(serializers.Serializer[Any]):
+    """The password to be."""
+
+    password = serializers.CharField(max_length=4096)
+
+
+class AnonauthTokenSerializer(serializers.Serializer[Any]):
+    """A name or an address, one of both, and the password."""
+
+    username = serializers.CharField(required=False, max_length=254)
+    email = serializers.EmailField(required=False, max_length=254)
+    password = serializers.CharField(max_length=4096)
+
+
 def sign_in_body() -> type[serializers.Serializer[Any]]:
     """Return the body of ``POST anonymous/`` as this project's settings have it."""
     return _sign_in_body(tuple(allowed_credentials()), get_settings().profile_serializer)
+
+
+def signed_in_with_tokens() -> Any:
+    """Return the answer of ``POST token/``."""
+    return _signed_in_with("jwt") if "jwt" in allowed_credentials() else signed_in()
 
 
 def signed_in() -> Any:
@@ -154,6 +209,7 @@ def _signed_in(kinds: tuple[str, ...]) -> Any:
     )
 
 
+@lru_cache(maxsize=8)
 def _signed_in_with(kind: str) -> type[serializers.Serializer[Any]]:
     name = "".join(word.capitalize() for word in kind.replace("-", "_").split("_"))
     fields: dict[str, Any] = {

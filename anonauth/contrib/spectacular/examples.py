@@ -19,6 +19,7 @@ GUEST: dict[str, Any] = {
 PERMANENT = GUEST | {
     "is_anonymous": False,
     "email": "ada@example.org",
+    "identities": [{"type": "email", "email": "ada@example.org", "primary": True}],
     "purge_at": None,
     "upgrade_methods": [],
 }
@@ -35,6 +36,25 @@ SIGN_IN: dict[str, dict[str, Any]] = {
 SIGNED_IN: dict[str, dict[str, Any]] = {
     "jwt": {"user": GUEST, "credentials": "jwt", **TOKENS},
     "session": {"user": GUEST, "credentials": "session"},
+}
+UPGRADED: dict[str, dict[str, Any]] = {
+    kind: {**body, "user": PERMANENT} for kind, body in SIGNED_IN.items()
+}
+CODE_SENT = {"A code is on its way": {"expires_in": 900, "resend_after": 60}}
+CODE = {"A code": {"code": "WDJB-MJHT"}}
+PASSWORD = {"A password": {"password": "correct horse battery staple"}}
+EMAIL = {
+    "The address alone": {"email": "ada@example.org"},
+    "All at once": {
+        "email": "ada@example.org",
+        "password": "correct horse battery staple",
+        "name": "Ada Lovelace",
+    },
+}
+PHONE = {"A number": {"phone": "+4930123456"}}
+LOGIN = {
+    "By address": {"email": "ada@example.org", "password": "correct horse battery staple"},
+    "By name": {"username": "ada", "password": "correct horse battery staple"},
 }
 SETTINGS: dict[str, dict[str, Any]] = {
     "Without a captcha": {

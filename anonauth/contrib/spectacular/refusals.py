@@ -26,7 +26,7 @@ REST_FRAMEWORK: tuple[type[exceptions.APIException], ...] = (
     BodyTooLarge,
 )
 
-#: Those of the classes that recognize credentials.
+#: Those of the classes that recognize credentials, and of the permissions.
 CREDENTIALS: dict[str, tuple[int, str]] = {
     "bad_authorization_header": (
         401,
@@ -37,6 +37,7 @@ CREDENTIALS: dict[str, tuple[int, str]] = {
     "token_stale": (401, "This token is out of date; refresh it."),
     "user_inactive": (401, "This user is not active."),
     "user_not_found": (401, "User not found"),
+    "permanent_user_required": (403, "Create an account or sign in to do this."),
     "csrf_failed": (403, "CSRF Failed: CSRF token missing."),
 }
 
@@ -95,6 +96,14 @@ Refusal = inline(
             required=False,
             help_text="By dotted name of the field; only with the code `invalid`.",
         ),
+        "attempts_left": serializers.IntegerField(
+            required=False,
+            help_text="How often the code can still be tried; only with the code `code_incorrect`.",
+        ),
+        "merge_ticket": serializers.CharField(
+            required=False,
+            help_text="The proof that the identity is this guest's; only with the codes `…_taken`.",
+        ),
     },
 )
 
@@ -123,4 +132,10 @@ def _body(code: str) -> dict[str, object]:
     if code == "invalid":
         fault = {"code": "unknown", "message": "There is no such field."}
         body["fields"] = {"captcha": [fault]}
+    elif code == "code_incorrect":
+        body["attempts_left"] = 2
+    elif code.endswith("_taken"):
+        body["merge_ticket"] = (
+            "WyIwYjViIiwiN2M5ZSIsImVtYWlsIiwiMWEyYiIsIjNjNGQiXQ:1wAbCd:c2lnbmF0dXJl"
+        )
     return body

@@ -41,7 +41,7 @@ IDEMPOTENCY_KEY = OpenApiParameter(
 )
 
 
-class _Endpoint(OpenApiViewExtension):
+class Endpoint(OpenApiViewExtension):
     """Documents the methods of one view; a project's subclass of the view is documented too."""
 
     match_subclasses = True
@@ -56,7 +56,7 @@ class _Endpoint(OpenApiViewExtension):
         """Return ``extend_schema`` by the name of the view's method."""
 
 
-class Anonymous(_Endpoint):
+class Anonymous(Endpoint):
     target_class = "anonauth.api.views.AnonymousView"
     # Nobody needs credentials here: adds the empty alternative to `security`.
     attributes = {"permission_classes": (AllowAny,)}
@@ -101,7 +101,7 @@ class Anonymous(_Endpoint):
         return {"post": operation}
 
 
-class User(_Endpoint):
+class User(Endpoint):
     target_class = "anonauth.api.views.UserView"
 
     def operations(self) -> dict[str, Any]:
@@ -136,7 +136,7 @@ class User(_Endpoint):
         return {"get": get, "delete": delete}
 
 
-class SignOut(_Endpoint):
+class SignOut(Endpoint):
     target_class = "anonauth.api.views.SignOutView"
 
     def operations(self) -> dict[str, Any]:
@@ -167,7 +167,7 @@ class SignOut(_Endpoint):
         return {"post": operation}
 
 
-class Settings(_Endpoint):
+class Settings(Endpoint):
     target_class = "anonauth.api.views.SettingsView"
     attributes = {"permission_classes": (AllowAny,)}
 
@@ -183,7 +183,7 @@ class Settings(_Endpoint):
         return {"get": operation}
 
 
-class TokenRefresh(_Endpoint):
+class TokenRefresh(Endpoint):
     target_class = "anonauth.contrib.simplejwt.views.TokenRefreshView"
     attributes = {"permission_classes": (AllowAny,)}
 
