@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.headless import app_settings
 from allauth.headless.contrib.rest_framework.authentication import XSessionTokenAuthentication
+from django.contrib.auth import get_user
+from django.http import HttpRequest
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
@@ -16,13 +19,25 @@ class SessionTokenAuthentication(XSessionTokenAuthentication):  # type: ignore[m
     """allauth's own, but a token that is not good is refused, and a guest's visit is remembered."""
 
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
-        found: tuple[Any, Any] | None = super().authenticate(request)
-        if found is None and self.get_session_token(request):
+        token = self.get_session_token(request)
+        if not token:
+            return None
+        session = app_settings.TOKEN_STRATEGY.lookup_session(token)
+        # SECURITY: older versions of allauth do not compare the hash in the session: a revoked one would be good.
+        user = _user_of(session) if session is not None else None
+        if user is None:
             message = "This session token is not valid, or has ended."
             raise AuthenticationFailed(message, code="token_not_valid")
-        if found is not None and getattr(found[0], "is_guest", False):
-            touch(found[0], interval=get_settings().last_seen_interval)
-        return found
+        if getattr(user, "is_guest", False):
+            touch(user, interval=get_settings().last_seen_interval)
+        return user, session
 
     def authenticate_header(self, request: Request) -> str:
         return 'Session-Token realm="api"'
+
+
+def _user_of(session: Any) -> Any | None:
+    carrier = HttpRequest()
+    carrier.session = session
+    user = get_user(carrier)
+    return user if user.is_authenticated else None
