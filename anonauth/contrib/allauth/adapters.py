@@ -24,7 +24,9 @@ from django.contrib.auth import get_user_model
 from django.db import IntegrityError, router, transaction
 from django.http import HttpRequest
 
-from anonauth.adapter import PLACEHOLDER_DOMAIN
+from anonauth.adapter import PLACEHOLDER_DOMAIN, get_adapter
+from anonauth.api.throttles import check_rate_limits
+from anonauth.conf import get_settings
 from anonauth.contrib.allauth import claims
 from anonauth.contrib.allauth.door import CHANGED
 from anonauth.contrib.allauth.lookup import STATE_KEY, spare_owner
@@ -37,7 +39,7 @@ from anonauth.contrib.allauth.masking import (
     waits_for,
 )
 from anonauth.credentials import rotate_session
-from anonauth.exceptions import AlreadyPermanent
+from anonauth.exceptions import AlreadyPermanent, RateLimited, RateLimitUnavailable
 from anonauth.flows.upgrade import lock
 from anonauth.models import is_guest
 
@@ -54,6 +56,9 @@ CLAIMING = frozenset(
         "headless:mfa:signup_webauthn",
     }
 )
+
+#: Of these, where somebody who is signed in asks for a mail.
+ADDING = frozenset({"account_email", "headless:account:manage_email"})
 
 RESET_CODE_MAIL = "account/email/password_reset_code"
 
@@ -118,8 +123,18 @@ class AccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[misc]  # allau
         request = self.request
         if request is not None and request.method != "GET" and view_name(request) in CLAIMING:
             here = request.user if request.user.is_authenticated else guest_behind(request)
+            if view_name(request) in ADDING and is_guest(here):
+                self._limit_mails(request)
             claims.release(email, keep=here)
         return email
+
+    def _limit_mails(self, request: HttpRequest) -> None:
+        # allauth counts the mails that a user asks for; it costs nothing to become another guest.
+        rates, ip = get_settings().code_rate_limits, get_adapter().client_ip(request)
+        try:
+            check_rate_limits(request, group="anonauth.codes", rates=rates, ip=ip)
+        except (RateLimited, RateLimitUnavailable) as error:
+            raise self.validation_error("rate_limited") from error
 
     def send_password_reset_mail(self, user: Any, email: str, context: dict[str, Any]) -> None:
         # SECURITY: no guest has proved an address. Its owner would be given a row that somebody else uses.
