@@ -33,6 +33,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     # anonauth, and its folders for the libraries that this project uses
     "anonauth",
+    "anonauth.contrib.allauth",
     "anonauth.contrib.simplejwt",
     "anonauth.contrib.spectacular",
     # sign-up, sign-in, social accounts
@@ -41,6 +42,7 @@ INSTALLED_APPS = [
     "allauth.socialaccount",
     "allauth.socialaccount.providers.openid_connect",
     "allauth.headless",
+    "allauth.mfa",
     # the API and its page
     "rest_framework",
     "drf_spectacular",
@@ -116,6 +118,8 @@ if env.text("CACHE_URL"):
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
+    # Guests' sessions name this one: with it allauth's sign-up and login pages serve a guest.
+    "anonauth.contrib.allauth.backends.GuestBackend",
     "allauth.account.auth_backends.AuthenticationBackend",
 ]
 AUTH_PASSWORD_VALIDATORS = [
@@ -132,9 +136,14 @@ LOGIN_REDIRECT_URL = "shop:account"
 LOGOUT_REDIRECT_URL = "shop:products"
 
 ANONAUTH_UPGRADE_URL = "shop:keep"
+# Where the browser goes back to after a social upgrade that an app began; the app opens by its own scheme.
+ANONAUTH_REDIRECT_URIS = ("saltbox://upgraded",)
 # Any ANONAUTH_* variable of the environment, as JSON: ANONAUTH_RATE_LIMITS='["1000/m"]'
 globals().update(env.anonauth())
 
+# A guest who signs up there, or connects a social account, stays the row that he is.
+ACCOUNT_ADAPTER = "example_project.accounts.adapters.AccountAdapter"
+SOCIALACCOUNT_ADAPTER = "anonauth.contrib.allauth.adapters.SocialAccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_USER_DISPLAY = "example_project.accounts.models.display_name"
@@ -143,6 +152,7 @@ ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
 ACCOUNT_LOGIN_BY_CODE_ENABLED = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "Saltbox: "
 HEADLESS_CLIENTS = ("app", "browser")
+MFA_TOTP_ISSUER = "Saltbox"
 
 SOCIALACCOUNT_PROVIDERS: dict[str, Any] = {}
 if env.text("OIDC_SERVER_URL"):

@@ -10,8 +10,10 @@ from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
+from anonauth.adapter import get_adapter
 from anonauth.decorators import guest_required
 from anonauth.flows.purge import purge_guest
+from example_project.accounts import upgrades
 from example_project.shop.requests import SignedInRequest
 
 
@@ -19,6 +21,7 @@ from example_project.shop.requests import SignedInRequest
 def account(request: SignedInRequest) -> HttpResponse:
     """Show the account, or the guest."""
     context = {
+        "identities": get_adapter().identities(request.user),
         "wish_count": request.user.wish_list.count(),
         "order_count": request.user.orders.count(),
         "review_count": request.user.reviews.count(),
@@ -27,14 +30,22 @@ def account(request: SignedInRequest) -> HttpResponse:
 
 
 def keep(request: HttpRequest) -> HttpResponse:
-    """Say how a guest keeps his things. ANONAUTH_UPGRADE_URL names this page."""
-    target = request.GET.get("next", "")
-    is_ours = url_has_allowed_host_and_scheme(
-        target, allowed_hosts={request.get_host()}, require_https=request.is_secure()
-    )
-    if request.user.is_authenticated and not request.user.is_guest:
-        return redirect(target if is_ours else "shop:account")
-    return render(request, "shop/keep.html", {"next": target if is_ours else ""})
+    """Show a guest the ways to an account, and welcome him when he comes back with one.
+
+    ANONAUTH_UPGRADE_URL names this page; all ways return to it.
+    """
+    target = _ours(request, request.GET.get("next", ""))
+    user = request.user
+    if not user.is_authenticated:
+        return render(request, "shop/keep.html", {"next": target})
+    if not user.is_guest:
+        way_back = upgrades.arrive(request)
+        if way_back is not None:
+            _welcome(request)
+        return redirect(way_back or target or "shop:account")
+    upgrades.set_out(request, target=target)
+    context = {"next": target, "wish_count": user.wish_list.count()}
+    return render(request, "shop/keep.html", context)
 
 
 @require_POST
@@ -45,3 +56,17 @@ def erase(request: SignedInRequest) -> HttpResponse:
     logout(request)
     messages.success(request, "Everything of yours has been erased.")
     return redirect("shop:products")
+
+
+def _welcome(request: HttpRequest) -> None:
+    for _message in messages.get_messages(request):
+        pass  # allauth has said the same in smaller steps
+    messages.success(request, "You have an account now. Your cart and your wish list came along.")
+
+
+def _ours(request: HttpRequest, target: str) -> str:
+    """Return the address if it is one of the shop's, else ""; or the page would be an open redirect."""
+    is_ours = url_has_allowed_host_and_scheme(
+        target, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
+    return target if is_ours else ""
