@@ -57,8 +57,15 @@ CLAIMING = frozenset(
     }
 )
 
-#: Of these, where somebody who is signed in asks for a mail.
-ADDING = frozenset({"account_email", "headless:account:manage_email"})
+#: Where somebody who is signed in asks for a mail or an SMS.
+ASKING = frozenset(
+    {
+        "account_email",
+        "account_change_phone",
+        "headless:account:manage_email",
+        "headless:account:manage_phone",
+    }
+)
 
 RESET_CODE_MAIL = "account/email/password_reset_code"
 
@@ -122,14 +129,21 @@ class AccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[misc]  # allau
         email = super().clean_email(email)
         request = self.request
         if request is not None and request.method != "GET" and view_name(request) in CLAIMING:
+            self._limit_messages()
             here = request.user if request.user.is_authenticated else guest_behind(request)
-            if view_name(request) in ADDING and is_guest(here):
-                self._limit_mails(request)
             claims.release(email, keep=here)
         return email
 
-    def _limit_mails(self, request: HttpRequest) -> None:
-        # allauth counts the mails that a user asks for; it costs nothing to become another guest.
+    def phone_form_field(self, **kwargs: Any) -> Any:
+        field = super().phone_form_field(**kwargs)
+        field.validators.append(lambda _number: self._limit_messages())
+        return field
+
+    def _limit_messages(self) -> None:
+        # allauth counts by user what is sent to whom a user names; it costs nothing to become another guest.
+        request = self.request
+        if request is None or view_name(request) not in ASKING or not is_guest(request.user):
+            return
         rates, ip = get_settings().code_rate_limits, get_adapter().client_ip(request)
         try:
             check_rate_limits(request, group="anonauth.codes", rates=rates, ip=ip)

@@ -35,16 +35,16 @@ BLIND = {
 @register("anonauth")
 def check_adapters(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """E301, E302: adapters that would make a second row of a guest."""
-    needed = [("ACCOUNT_ADAPTER", account_settings.ADAPTER, AccountAdapterMixin, "E301")]
+    needed = [("ACCOUNT_ADAPTER", account_settings.ADAPTER, AccountAdapterMixin, "anonauth.E301")]
     if allauth_settings.SOCIALACCOUNT_ENABLED:
         path = import_string("allauth.socialaccount.app_settings").ADAPTER
-        needed.append(("SOCIALACCOUNT_ADAPTER", path, SocialAccountAdapterMixin, "E302"))
+        needed.append(("SOCIALACCOUNT_ADAPTER", path, SocialAccountAdapterMixin, "anonauth.E302"))
     return [
         Error(
             f"{name} ({path}) does not know of guests.",
             hint=f'Set it to "{mixin.__module__}.{mixin.__name__.removesuffix("Mixin")}", or put '
             f"{mixin.__name__} from there first among the bases of your adapter.",
-            id=f"anonauth.{number}",
+            id=number,
         )
         for name, path, mixin, number in needed
         if not issubclass(import_string(path), mixin)

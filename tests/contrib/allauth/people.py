@@ -121,7 +121,7 @@ def account(
 
 def code_in_mail() -> str:
     """Return the code in the last mail."""
-    found = re.search(r"^([A-Z0-9]{4}-[A-Z0-9]{4})$", mail.outbox[-1].body, re.MULTILINE)
+    found = re.search(r"^([A-Z0-9]{4}-[A-Z0-9]{4})$", str(mail.outbox[-1].body), re.MULTILINE)
     assert found, mail.outbox[-1].body
     return found[1]
 
@@ -133,7 +133,7 @@ def code_in_sms(number: str) -> str:
 
 def link_in_mail() -> str:
     """Return the path of the link in the last mail."""
-    found = re.search(r"http://testserver(/\S+)", mail.outbox[-1].body)
+    found = re.search(r"http://testserver(/\S+)", str(mail.outbox[-1].body))
     assert found, mail.outbox[-1].body
     return found[1]
 

@@ -17,7 +17,7 @@ from anonauth.contrib.allauth import adapters, masking
 from anonauth.contrib.allauth.door import upgrade
 from anonauth.exceptions import AlreadyPermanent, UserNotFound
 from tests.contrib.allauth.people import Guest, account, assert_upgraded, code_in_mail
-from tests.testapp.adapters import AccountAdapter
+from tests.testapp.adapters import AccountAdapter, sms
 
 if TYPE_CHECKING:
     from pytest_django import Settings
@@ -103,7 +103,7 @@ class PhonesBelow(DefaultAccountAdapter):  # type: ignore[misc]
         User.objects.filter(pk=user.pk).update(phone=phone, phone_verified=True)
 
 
-class MixinInFront(adapters.AccountAdapterMixin, PhonesBelow):  # type: ignore[misc]
+class MixinInFront(adapters.AccountAdapterMixin, PhonesBelow):
     """As the documentation shows it."""
 
 
@@ -177,6 +177,22 @@ def test_mails_that_fresh_guests_ask_for_are_limited_by_network(
             guest.http.post(path, {"email": email}, content_type="application/json")
 
     assert len(mail.outbox) == 2
+
+
+@pytest.mark.parametrize("page", ["page", "headless"])
+def test_messages_that_fresh_guests_ask_for_are_limited_by_network(
+    settings: Settings, page: str
+) -> None:
+    settings.ANONAUTH_CODE_RATE_LIMITS = ("2/h",)
+    for number in range(3):
+        guest, phone = Guest(), f"+3161234567{number}"
+        if page == "page":
+            guest.post("/accounts/phone/change/", phone=phone)
+        else:
+            path = "/_allauth/browser/v1/account/phone"
+            guest.http.post(path, {"phone": phone}, content_type="application/json")
+
+    assert len(sms) == 2
 
 
 def test_a_permanent_user_is_not_counted(guest: Guest, settings: Settings) -> None:
