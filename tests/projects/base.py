@@ -9,10 +9,18 @@ from typing import Any
 import dj_database_url
 
 
-def settings_for(name: str, **simple_jwt: Any) -> dict[str, Any]:
+def settings_for(
+    name: str,
+    *,
+    username_field: str | None = None,
+    email_field: str | None = "email",
+    **simple_jwt: Any,
+) -> dict[str, Any]:
     """Return the settings of the project in ``tests/projects/<name>/``.
 
     Args:
+        username_field: what allauth calls the user's name, if he has one.
+        email_field: the same of his address.
         simple_jwt: what its SIMPLE_JWT has beyond the rest.
     """
     database = dj_database_url.parse(os.environ.get("TEST_DATABASE_URL") or "sqlite://:memory:")
@@ -31,22 +39,47 @@ def settings_for(name: str, **simple_jwt: Any) -> dict[str, Any]:
             "django.contrib.contenttypes",
             "django.contrib.sessions",
             "rest_framework",
+            "allauth",
+            "allauth.account",
+            "allauth.socialaccount",
             "anonauth",
+            "anonauth.contrib.allauth",
             "anonauth.contrib.simplejwt",
             f"tests.projects.{name}",
         ],
         # Tables are made from the models; only anonauth's own migrations are run.
-        "MIGRATION_MODULES": dict.fromkeys(("auth", "contenttypes", "sessions", name)),
+        "MIGRATION_MODULES": dict.fromkeys(
+            ("account", "auth", "contenttypes", "sessions", "socialaccount", name)
+        ),
         "MIDDLEWARE": [
             "django.contrib.sessions.middleware.SessionMiddleware",
             "django.middleware.common.CommonMiddleware",
             "django.middleware.csrf.CsrfViewMiddleware",
             "django.contrib.auth.middleware.AuthenticationMiddleware",
+            "allauth.account.middleware.AccountMiddleware",
             "anonauth.middleware.GuestMiddleware",
         ],
         "TEMPLATES": [
-            {"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}
+            {
+                "BACKEND": "django.template.backends.django.DjangoTemplates",
+                "APP_DIRS": True,
+                "OPTIONS": {
+                    "context_processors": ["django.template.context_processors.request"],
+                },
+            }
         ],
+        "AUTHENTICATION_BACKENDS": [
+            "anonauth.contrib.allauth.backends.GuestBackend",
+            "allauth.account.auth_backends.AuthenticationBackend",
+        ],
+        "ACCOUNT_ADAPTER": "anonauth.contrib.allauth.adapters.AccountAdapter",
+        "SOCIALACCOUNT_ADAPTER": "anonauth.contrib.allauth.adapters.SocialAccountAdapter",
+        "ACCOUNT_USER_MODEL_USERNAME_FIELD": username_field,
+        "ACCOUNT_USER_MODEL_EMAIL_FIELD": email_field,
+        "ACCOUNT_LOGIN_METHODS": {"email"},
+        "ACCOUNT_SIGNUP_FIELDS": ["email*", "password1*"],
+        "ACCOUNT_EMAIL_VERIFICATION": "mandatory",
+        "MAILERS": {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}},
         "PASSWORD_HASHERS": ["django.contrib.auth.hashers.MD5PasswordHasher"],
         "CACHES": {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}},
         "DATABASES": {"default": database},

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.contrib.auth import authenticate, get_user_model
+from django.core import mail
 from django.core.management import call_command
 from django.test import Client
 
@@ -99,3 +101,46 @@ def test_no_migration_of_anonauth_is_missing() -> None:
     out = StringIO()
     call_command("makemigrations", "anonauth", check=True, dry_run=True, stdout=out)
     assert "No changes detected" in out.getvalue()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("credentials", ["jwt", "session"])
+def test_a_guest_proves_an_address_and_logs_in_with_it(credentials: str) -> None:
+    client = Client()
+    body = sign_in(client, credentials)
+    headers = bearer(body) if credentials == "jwt" else {}
+
+    def post(path: str, data: dict[str, Any]) -> Any:
+        return client.post(f"/auth/{path}", data, "application/json", headers=headers)
+
+    password = "correct horse battery staple"
+    asked = post(
+        "upgrade/email/", {"email": "ada@example.org", "password": password, "name": "Ada"}
+    )
+    assert asked.status_code == 202, asked.content
+    code = re.findall(r"^[A-Z]{4}-[A-Z]{4}$", str(mail.outbox[0].body), re.MULTILINE)[0]
+    proved = post("upgrade/email/verify/", {"code": code})
+
+    assert proved.status_code == 200, proved.content
+    assert proved.json()["user"]["id"] == body["user"]["id"]
+    user = User.objects.get()
+    assert (user.is_guest, user.check_password(password)) == (False, True)
+    login = {"email": "ada@example.org", "password": password}
+    assert Client().post("/auth/token/", login, "application/json").status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_address_of_an_account_is_not_taken_from_it() -> None:
+    for _ in range(2):
+        client = Client()
+        headers = bearer(sign_in(client, "jwt"))
+
+        def post(path: str, data: dict[str, Any], c: Client = client, h: Any = headers) -> Any:
+            return c.post(f"/auth/{path}", data, "application/json", headers=h)
+
+        post("upgrade/email/", {"email": "ada@example.org"})
+        code = re.findall(r"^[A-Z]{4}-[A-Z]{4}$", str(mail.outbox[-1].body), re.MULTILINE)[0]
+        last = post("upgrade/email/verify/", {"code": code})
+
+    assert (last.status_code, last.json()["code"]) == (409, "email_taken")
+    assert User.objects.guests().count() == 1

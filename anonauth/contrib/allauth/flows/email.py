@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import unicodedata
 from functools import partial
 from typing import Any
@@ -131,13 +132,17 @@ def _send(request: HttpRequest, *, user: Any, address: str, password: str, name:
     owner = owner_of(address, except_for=user)
     adapter = get_adapter(request)
     code = adapter.generate_email_verification_code()
+    # Mails name the user; a guest may have no name at all, and str() of some user models fails without.
+    person = copy.copy(user)
+    if column := app_settings.USER_MODEL_EMAIL_FIELD:
+        setattr(person, column, address)
     template = FREE_MAIL if owner is None else TAKEN_MAIL
     pending.start(
         user,
         method=METHOD,
         target=address,
         code=code,
-        send=partial(adapter.send_mail, template, address, {"user": user, "code": code}),
+        send=partial(adapter.send_mail, template, address, {"user": person, "code": code}),
         rules=code_rules(),
         password=password,
         name=name,
