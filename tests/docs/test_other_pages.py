@@ -16,7 +16,7 @@ ALL_SOURCES = "\n".join(SOURCES.values())
 
 
 def test_the_page_of_checks_has_each_id_once_and_no_other() -> None:
-    in_code = set(re.findall(r'id="(anonauth\.[EW]\d{3})"', ALL_SOURCES))
+    in_code = set(re.findall(r'"(anonauth\.[EW]\d{3})"', ALL_SOURCES))
     in_page = [code(row[0]) for row in rows(read("checks"))]
     assert sorted(in_page) == sorted(in_code)
 

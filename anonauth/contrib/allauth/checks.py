@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from allauth import app_settings as allauth_settings
 from allauth.account import app_settings as account_settings
@@ -19,6 +20,9 @@ from anonauth.credentials import session_backend
 
 ACCOUNT_MIDDLEWARE = "allauth.account.middleware.AccountMiddleware"
 BACKEND = "anonauth.contrib.allauth.backends.GuestBackend"
+
+RUNNING = {"about", "blob", "data", "file", "filesystem", "javascript", "vbscript"}
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 #: Middleware that is known not to ask who the user is before the view runs.
 BLIND = {
@@ -107,3 +111,43 @@ def check_headless(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 def _apps_are_clients() -> bool:
     return "app" in import_string("allauth.headless.app_settings").CLIENTS
+
+
+@register("anonauth")
+def check_redirect_uris(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """E306: addresses to which no browser should bring the code of a social upgrade."""
+    if not sound_settings():
+        return []
+    return [
+        Error(
+            f"ANONAUTH_REDIRECT_URIS: {uri!r} {fault}.",
+            hint="Write each address in full, as the client sends it, e.g. "
+            '"https://shop.example/callback" or "com.example.shop:/callback".',
+            id="anonauth.E306",
+        )
+        for uri in get_settings().redirect_uris
+        if (fault := _fault(uri))
+    ]
+
+
+def _fault(uri: str) -> str | None:
+    if not uri.isprintable() or " " in uri:
+        return "is no address"
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return "is no address"
+    if not parts.scheme:
+        return "has no scheme"
+    if parts.scheme in RUNNING:
+        return "would be run by the browser instead of being visited"
+    if "#" in uri:
+        return "has a fragment, behind which the code would not be seen"
+    if parts.scheme in {"http", "https"} and (
+        not parts.hostname or "@" in parts.netloc or "*" in uri
+    ):
+        return "names no single host"
+    # RFC 8252, section 7.3: an app on a desktop may listen on the loopback interface.
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        return "would bring the code over an unencrypted connection"
+    return None

@@ -110,6 +110,45 @@ def test_session_tokens_without_a_headless_api_for_apps_are_an_error(
     assert ids(checks.check_headless(None)) == ["anonauth.E305"]
 
 
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "/callback",
+        "//shop.example/callback",
+        "shop.example/callback",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "https://shop.example/callback#here",
+        "https://*.shop.example/callback",
+        "https://shop.example@evil.example/callback",
+        "https:///callback",
+        "https://[callback",
+        "http://shop.example/callback",
+        "https://shop.example/call back",
+        "https://shop.example/\n",
+    ],
+)
+def test_an_address_to_which_no_code_should_be_brought_is_an_error(
+    settings: Settings, uri: str
+) -> None:
+    settings.ANONAUTH_REDIRECT_URIS = [uri]
+
+    assert ids(checks.check_redirect_uris(None)) == ["anonauth.E306"]
+
+
+def test_addresses_of_apps_pages_and_desktops_are_fine(settings: Settings) -> None:
+    settings.ANONAUTH_REDIRECT_URIS = (
+        "com.example.shop:/callback",
+        "shop://callback",
+        "https://shop.example/callback?from=provider",
+        "http://127.0.0.1:8123/callback",
+        "http://[::1]/callback",
+        "http://localhost:3000/callback",
+    )
+
+    assert checks.check_redirect_uris(None) == []
+
+
 def test_each_check_is_on_the_page() -> None:
     source = Path(checks.__file__).read_text("utf-8")
     page = Path(__file__).parents[3].joinpath("docs/checks.md").read_text("utf-8")

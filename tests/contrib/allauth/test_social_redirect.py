@@ -12,6 +12,7 @@ from allauth.account.models import EmailAddress
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django.contrib.auth import SESSION_KEY, get_user_model
 from django.contrib.sessions.models import Session
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -627,3 +628,14 @@ def test_a_permanent_user_connects_as_ever(oidc: OIDCProvider, browser: Client) 
     connect_in_pages(browser)
 
     assert SocialAccount.objects.get().extra_data != {"kept": "as it is"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_refusal_under_atomic_requests_uses_up_the_code_all_the_same(
+    app: App, browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    code = travel(browser, app.ticket_url())["code"]
+
+    assert app.finish(code, code_verifier="x" * 43).status_code == 400
+    assert app.finish(code).status_code == 400

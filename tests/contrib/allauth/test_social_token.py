@@ -13,11 +13,14 @@ from allauth.account.models import EmailAddress
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from allauth.socialaccount.signals import social_account_added, social_account_updated
 from django.contrib.auth import get_user_model
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from anonauth.contrib.allauth.models import SeenToken
 from anonauth.tickets import read_merge_ticket
 from tests.client import Api
+from tests.contrib.allauth.by_code import is_statement, verb_and_table
 from tests.contrib.allauth.social import guest_of, keep_tokens, make_owner
 from tests.services.oidc import OIDCProvider, key
 
@@ -415,3 +418,64 @@ def test_a_token_of_the_provider_is_stored_where_the_project_wants_it(
     assert SocialAccount.objects.get().provider == "dummy"
     assert not SeenToken.objects.exists()  # no id token in the sense of OpenID Connect
     assert not SocialApp.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("verified", "owner", "taken"),
+    [(True, False, True), (False, False, False), (True, True, False)],
+)
+def test_a_number_of_the_provider_is_taken_only_if_it_is_verified_and_nobodys(
+    api: Api, guest: Any, verified: bool, owner: bool, taken: bool
+) -> None:
+    number = "+4915112345678"
+    if owner:
+        User.objects.create_user("ann", phone=number, phone_verified=True)
+    token = json.dumps({"id": 5, "phone": number, "phone_verified": verified})
+
+    keep_tokens(api, api.post("upgrade/social/dummy/token/", {"id_token": token}))
+
+    row = User.objects.get(pk=guest.pk)
+    assert (row.phone, row.phone_verified) == ((number, True) if taken else (None, False))
+    assert SocialAccount.objects.get().user_id == guest.pk
+
+
+def test_the_user_is_told_by_mail_where_the_project_wants_it(
+    api: Api,
+    guest: Any,
+    oidc: OIDCProvider,
+    settings: Settings,
+    mailoutbox: list[Any],
+    django_capture_on_commit_callbacks: Any,
+) -> None:
+    settings.ACCOUNT_EMAIL_NOTIFICATIONS = True
+
+    with django_capture_on_commit_callbacks(execute=True):
+        api.post(PATH, {"id_token": oidc.id_token()})
+
+    (mail,) = mailoutbox
+    assert mail.to == ["zoe@example.com"]
+
+
+def test_a_token_is_sixteen_statements(api: Api, guest: Any, oidc: OIDCProvider) -> None:
+    token = oidc.id_token(email=None)
+    with CaptureQueriesContext(connection) as queries:
+        keep_tokens(api, api.post(PATH, {"id_token": token}))
+
+    assert [verb_and_table(q["sql"]) for q in queries if is_statement(q["sql"])] == [
+        "SELECT testapp_user",  # who is it
+        "SELECT socialaccount_socialapp",  # allauth's: apps that are set up in the database
+        "SELECT socialaccount_socialapp",
+        "SELECT anonauth_allauth_seentoken",  # expired ones
+        "SELECT anonauth_allauth_seentoken",
+        "INSERT anonauth_allauth_seentoken",
+        "SELECT testapp_user",  # locked
+        "SELECT socialaccount_socialaccount",  # whose account
+        "UPDATE testapp_user",  # allauth's save()
+        "INSERT socialaccount_socialaccount",
+        "SELECT testapp_user",  # the upgrade itself, four here and the tally on commit
+        "UPDATE testapp_user",
+        "DELETE anonauth_signinkey",
+        "DELETE anonauth_pendingupgrade",
+        "SELECT account_emailaddress",  # the answer
+        "SELECT socialaccount_socialaccount",
+    ]

@@ -7,6 +7,7 @@ from typing import Any
 
 from allauth.account.adapter import get_adapter as get_account_adapter
 from allauth.account.utils import filter_users_by_email
+from allauth.core.context import request_context
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount import signals
 from allauth.socialaccount.adapter import get_adapter
@@ -158,7 +159,8 @@ def _save(request: HttpRequest, row: Any, sociallogin: SocialLogin) -> None:
     # The receiver takes the addresses over and upgrades, as it does when allauth's own pages connect an account.
     signals.social_account_added.send(sender=SocialLogin, request=request, sociallogin=sociallogin)
     using = router.db_for_write(SocialAccount)
-    transaction.on_commit(partial(_notify, row, sociallogin.account), using=using, robust=True)
+    notify = partial(_notify, request, row, sociallogin.account)
+    transaction.on_commit(notify, using=using, robust=True)
 
 
 def _phone_is_free(row: Any, sociallogin: SocialLogin) -> bool:
@@ -168,7 +170,8 @@ def _phone_is_free(row: Any, sociallogin: SocialLogin) -> bool:
     return owner is None or owner.pk == row.pk
 
 
-def _notify(user: Any, account: SocialAccount) -> None:
-    context = {"account": account, "provider": account.get_provider()}
+def _notify(request: HttpRequest, user: Any, account: SocialAccount) -> None:
     template = "socialaccount/email/account_connected"
-    get_adapter().send_notification_mail(template, user, context=context)
+    with request_context(request):  # the mail names the address of the request
+        context = {"account": account, "provider": account.get_provider(request)}
+        get_adapter(request).send_notification_mail(template, user, context=context)
