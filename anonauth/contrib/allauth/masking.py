@@ -81,6 +81,7 @@ STAGES: Mapping[str, str | None] = {
 }
 
 CONFIRM_LINK = "account_confirm_email"
+LOGOUT = "account_logout"
 
 _revealed: ContextVar[bool] = ContextVar("anonauth_revealed", default=False)
 
@@ -98,6 +99,9 @@ def masks(request: HttpRequest, user: Any) -> bool:
     name = view_name(request)
     if name in ENTRANCES:
         return True
+    if name == LOGOUT:
+        # The button "Cancel" of the pages between is a form to log out: it ends the login that waits, not the guest.
+        return request.method == "POST" and waiting_stage(request) is not None
     if name in STAGES:
         stage = waiting_stage(request)
         return stage is not None and STAGES[name] in {stage, None}

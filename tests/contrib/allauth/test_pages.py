@@ -417,6 +417,18 @@ def test_a_guest_who_abandoned_his_sign_up_can_prove_a_phone_number_instead(gues
     assert guest.here == guest.id
 
 
+def test_cancelling_the_verification_ends_the_sign_up_and_not_the_guest(guest: Guest) -> None:
+    sign_up(guest)
+    page = guest.get("/accounts/confirm-email/").content.decode()
+    assert 'form="logout-from-stage"' in page
+
+    guest.post("/accounts/logout/", next="/accounts/login/")
+
+    assert guest.is_still_a_guest
+    assert guest.here == guest.id
+    assert "password1" in guest.get("/accounts/signup/").content.decode()
+
+
 def test_logging_out_is_the_guests_own_decision(guest: Guest) -> None:
     assert guest.get("/accounts/logout/").status_code == 200
     assert guest.is_still_a_guest
