@@ -79,6 +79,8 @@ def _forget_providers(**_kwargs: Any) -> None:
 def watch_providers() -> None:
     """Forget the providers when a setting changes, or an app of one in this process."""
     setting_changed.connect(_forget_providers, dispatch_uid="anonauth.providers")
+    if not allauth_settings.SOCIALACCOUNT_ENABLED:
+        return
     for signal in (post_save, post_delete):
         signal.connect(
             _forget_providers, sender="socialaccount.SocialApp", dispatch_uid="anonauth.providers"
