@@ -102,8 +102,8 @@ class Headless(Guest):
     def here(self) -> str | None:
         """The key of the user whom the API sees."""
         data = self.call("GET", "auth/session").json()
-        key: str | None = data.get("data", {}).get("user", {}).get("id")
-        return key
+        key = data.get("data", {}).get("user", {}).get("id")
+        return None if key is None else str(key)
 
 
 def account(

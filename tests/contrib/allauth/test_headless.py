@@ -42,7 +42,7 @@ def test_a_guest_is_signed_in(kind: str, headless: Make) -> None:
     answer = guest.call("GET", "auth/session")
 
     assert answer.status_code == 200
-    assert answer.json()["data"]["user"]["id"] == guest.id
+    assert str(answer.json()["data"]["user"]["id"]) == guest.id
 
 
 def test_a_guest_signs_up_by_code_and_stays_the_same_row(kind: str, headless: Make) -> None:

@@ -201,12 +201,11 @@ def test_who_looks_at_the_user_before_allauths_middleware_turns_guests_away(
 def test_the_entrance_is_open_where_every_page_asks_for_a_login(settings: Settings) -> None:
     required = "django.contrib.auth.middleware.LoginRequiredMiddleware"
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, required]
-    ann = account()
-    guest = Person()
-    guest.http.force_login(ann)
-    visitor = Person()
-    assert visitor.get("/accounts/login/").status_code == 200
-    assert visitor.get("/").status_code == 302
+    guest = Guest()
+
+    assert guest.is_still_a_guest
+    assert guest.get("/accounts/login/").status_code == 200
+    assert Person().get("/").status_code == 302
 
 
 def test_a_waiting_login_does_not_hide_a_guest_from_the_rest_of_the_headless_api(
