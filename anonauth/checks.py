@@ -31,6 +31,8 @@ from anonauth.rates import parse_rate
 TAG = "anonauth"
 MIDDLEWARE = "anonauth.middleware.GuestMiddleware"
 AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
+KIND_APPS = {"headless": "anonauth.contrib.allauth", "jwt": "anonauth.contrib.simplejwt"}
+UPGRADE_APPS = ("allauth", "allauth.account", "anonauth.contrib.allauth")
 SESSION = "django.contrib.sessions.middleware.SessionMiddleware"
 
 
@@ -300,27 +302,27 @@ def check_mass_creation(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 @register(TAG, deploy=True)
 def check_upgrade_path(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """W106: guests could never become permanent."""
-    if apps.is_installed("allauth.account"):
+    """W106: guests could never become permanent, or not by allauth's pages."""
+    if all(apps.is_installed(name) for name in UPGRADE_APPS):
         return []
     return [
         Warning(
             "Guests have no way to become permanent users.",
-            hint="Install django-allauth's apps: allauth and allauth.account.",
+            hint=f"Have all of these in INSTALLED_APPS: {', '.join(UPGRADE_APPS)}.",
             id="anonauth.W106",
         )
     ]
 
 
 @register(TAG)
-def check_jwt_installed(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """E006: tokens are issued that nobody could refresh."""
-    if "jwt" not in get_settings().credentials or apps.is_installed("anonauth.contrib.simplejwt"):
-        return []
+def check_kinds_installed(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """E006: credentials are issued that nobody could use or refresh."""
     return [
         Error(
-            'ANONAUTH_CREDENTIALS names "jwt", but anonauth.contrib.simplejwt is not installed.',
+            f'ANONAUTH_CREDENTIALS names "{kind}", but {app} is not installed.',
             hint="Add it to INSTALLED_APPS, or take the kind out.",
             id="anonauth.E006",
         )
+        for kind, app in KIND_APPS.items()
+        if kind in get_settings().credentials and not apps.is_installed(app)
     ]

@@ -187,12 +187,16 @@ def test_a_captcha_without_its_secret_is_an_error(settings: Settings) -> None:
     assert all_ids() == []
 
 
-def test_tokens_without_the_app_that_renews_them_are_an_error(settings: Settings) -> None:
-    settings.INSTALLED_APPS = [a for a in settings.INSTALLED_APPS if "simplejwt" not in a]
+@pytest.mark.parametrize(("kind", "app"), checks.KIND_APPS.items())
+def test_a_kind_without_the_app_that_it_needs_is_an_error(
+    settings: Settings, kind: str, app: str
+) -> None:
+    settings.INSTALLED_APPS = [a for a in settings.INSTALLED_APPS if a != app]
+    settings.ANONAUTH_CREDENTIALS = [kind, "session"]
 
-    assert ids(checks.check_jwt_installed(None)) == ["anonauth.E006"]
+    assert ids(checks.check_kinds_installed(None)) == ["anonauth.E006"]
     settings.ANONAUTH_CREDENTIALS = ["session"]
-    assert ids(checks.check_jwt_installed(None)) == []
+    assert ids(checks.check_kinds_installed(None)) == []
 
 
 # --- middleware
