@@ -31,6 +31,30 @@ class Demo:
         """Return the keys of the guests, from the shop's database."""
         return [row[0] for row in self.rows("SELECT id FROM accounts_user WHERE is_anonymous")]
 
+    def is_guest(self, key: str) -> bool:
+        """Tell whether the user with this key is a guest; there has to be one."""
+        ((flag,),) = self.rows(f"SELECT is_anonymous FROM accounts_user WHERE id = '{key}'")
+        return bool(flag)
+
+    def user_with_address(self, address: str) -> str:
+        """Return the key of the one user whose verified address this is."""
+        ((key,),) = self.rows(
+            f"SELECT user_id FROM account_emailaddress WHERE email = '{address}' AND verified"
+        )
+        return str(key)
+
+    def cart_of(self, key: str) -> list[tuple[str, int]]:
+        """Return name and number of what is in a user's cart."""
+        return self.rows(
+            "SELECT name, quantity FROM shop_cartitem JOIN shop_product"
+            f" ON shop_product.id = product_id WHERE user_id = '{key}' ORDER BY shop_cartitem.id"
+        )
+
+    def orders_of(self, key: str) -> list[str]:
+        """Return the totals of a user's orders."""
+        rows = self.rows(f"SELECT total FROM shop_order WHERE user_id = '{key}'")
+        return [f"{total:.2f}" for (total,) in rows]
+
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """Return what the shop's database answers."""
         with contextlib.closing(sqlite3.connect(self.database, timeout=10)) as database:
@@ -54,8 +78,8 @@ def environment(database: Path) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def running(port: int) -> Iterator[Demo]:
-    """Run the shop on a port, or on one of the next where that is taken."""
+def running(port: int, **variables: str) -> Iterator[Demo]:
+    """Run the shop on a port, or on one of the next where that is taken, with more variables in its environment."""
     with process.directory("anonauth-shop-") as directory:
         database, log = directory / "shop.sqlite3", directory / "log"
 
@@ -75,7 +99,7 @@ def running(port: int) -> Iterator[Demo]:
 
         arguments = command("--port", str(port))
         with process.running(
-            arguments, log=log, ready=answers, cwd=ROOT, env=environment(database)
+            arguments, log=log, ready=answers, cwd=ROOT, env={**environment(database), **variables}
         ):
             yield Demo(url=(url() or "").rstrip("/"), database=database, log=log)
 

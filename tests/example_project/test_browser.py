@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from selenium.webdriver import ActionChains, Chrome
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.example_project import demo
+from tests.example_project.steps import add_to_cart, count_on_cart, find
 
 pytestmark = pytest.mark.slow
 
@@ -31,21 +30,6 @@ def guests_since(shop: demo.Demo, before: list[str]) -> set[str]:
     return set(shop.guests()) - set(before)
 
 
-def find(window: Chrome, css: str) -> Any:
-    return WebDriverWait(window, 10).until(lambda page: page.find_element(By.CSS_SELECTOR, css))
-
-
-def add_to_cart(window: Chrome) -> None:
-    """Click the button and wait for the answer; a page that is left too early stops the request."""
-    find(window, "#add-to-cart button").click()
-    find(window, ".message.success")
-
-
-def count_on_cart(window: Chrome) -> str:
-    text: str = find(window, "#cart .count").text
-    return text.split()[0]
-
-
 def session_of(window: Chrome) -> str:
     cookie = window.get_cookie("sessionid")
     assert cookie is not None
@@ -61,7 +45,7 @@ def test_a_visitor_fills_the_cart_and_is_the_same_guest_after_a_reload(
     window.get(f"{shop.url}/products/enamel-mug/")
     assert not window.find_elements(By.ID, "guest-banner")
     add_to_cart(window)
-    assert "How to keep them" in find(window, "#guest-banner").text
+    assert "Keep them for good" in find(window, "#guest-banner").text
     session = session_of(window)
     window.refresh()
     assert find(window, "#guest-banner").is_displayed()
@@ -117,12 +101,15 @@ def test_a_tab_that_was_opened_before_the_first_click_still_works(
     assert len(guests_since(shop, before)) == 1
 
 
-def test_a_guest_who_checks_out_reads_what_works_today(browser: Chrome, shop: demo.Demo) -> None:
+def test_a_guest_who_checks_out_is_shown_the_ways_to_an_account(
+    browser: Chrome, shop: demo.Demo
+) -> None:
     browser.get(f"{shop.url}/products/enamel-mug/")
     add_to_cart(browser)
     browser.get(f"{shop.url}/cart/")
     find(browser, "a[href='/checkout/']").click()
     assert find(browser, "h1").text == "This needs an account"
+    assert find(browser, "#by-email button").is_displayed()
     assert shop.rows("SELECT count(*) FROM shop_order") == [(0,)]
 
 
