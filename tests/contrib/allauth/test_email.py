@@ -229,3 +229,25 @@ def test_verifying_is_seventeen_statements(guest: Api) -> None:
         "SELECT account_emailaddress",  # the answer
         "SELECT socialaccount_socialaccount",
     ]
+
+
+def test_an_app_of_the_headless_api_keeps_its_session_under_a_new_token(settings: Settings) -> None:
+    settings.ANONAUTH_CREDENTIALS = ("headless",)
+    api = Api()
+    before = api.post("anonymous/").json()["session_token"]
+
+    def send(path: str, body: Any, token: str) -> Any:
+        return api.post(path, body, X_Session_Token=token)
+
+    assert send("upgrade/email/", {"email": ADA}, before).status_code == 202
+    answer = send("upgrade/email/verify/", {"code": sent_code()}, before)
+
+    assert (answer.status_code, answer.json()["credentials"]) == (200, "headless")
+    token = answer.json()["session_token"]
+    assert token != before
+    assert api.get("user/", X_Session_Token=token).json()["is_anonymous"] is False
+    assert api.get("user/", X_Session_Token=before).status_code == 401
+    # And so does the first password.
+    renewed = send("user/password/", {"password": PASSWORD}, token).json()["session_token"]
+    assert api.get("user/", X_Session_Token=renewed).status_code == 200
+    assert api.get("user/", X_Session_Token=token).status_code == 401
