@@ -121,7 +121,6 @@ PROVOKED: dict[str, Callable[[], Any]] = {
     "body_too_large": lambda: Api().post("anonymous/", {"profile": {"x": "y" * 65536}}),
     "csrf_failed": without_csrf_token,
     "method_not_allowed": lambda: Api().get("anonymous/"),
-    "not_acceptable": lambda: Api().get("settings/", Accept="text/html"),
     "not_authenticated": lambda: Api().get("user/"),
     "not_found": lambda: Api().post("token/refresh/", {"refresh": "x"}),
     "parse_error": lambda: Api().post("anonymous/", "["),

@@ -21,7 +21,6 @@ REST_FRAMEWORK: tuple[type[exceptions.APIException], ...] = (
     exceptions.PermissionDenied,
     exceptions.NotFound,
     exceptions.MethodNotAllowed,
-    exceptions.NotAcceptable,
     exceptions.UnsupportedMediaType,
     BodyTooLarge,
 )
