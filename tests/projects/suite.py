@@ -7,6 +7,8 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
+from django.conf import settings
 from django.contrib.auth import authenticate, get_user_model
 from django.core import mail
 from django.core.management import call_command
@@ -143,4 +145,27 @@ def test_an_address_of_an_account_is_not_taken_from_it() -> None:
         last = post("upgrade/email/verify/", {"code": code})
 
     assert (last.status_code, last.json()["code"]) == (409, "email_taken")
+    assert User.objects.guests().count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_guest_who_merely_claims_an_address_does_not_keep_it_from_who_proves_it() -> None:
+    squatter = sign_in(Client(), "jwt")["user"]["id"]
+    if column := getattr(settings, "ACCOUNT_USER_MODEL_EMAIL_FIELD", None):
+        # As a sign-up on allauth's pages leaves it that is not finished; unique in some of the projects.
+        User.objects.filter(pk=squatter).update(**{column: "ada@example.org"})
+    EmailAddress.objects.create(user_id=squatter, email="ada@example.org", primary=True)
+    client = Client()
+    headers = bearer(sign_in(client, "jwt"))
+
+    client.post(
+        "/auth/upgrade/email/", {"email": "ada@example.org"}, "application/json", headers=headers
+    )
+    code = re.findall(r"^[A-Z]{4}-[A-Z]{4}$", str(mail.outbox[-1].body), re.MULTILINE)[0]
+    proved = client.post(
+        "/auth/upgrade/email/verify/", {"code": code}, "application/json", headers=headers
+    )
+
+    assert proved.status_code == 200, proved.content
+    assert EmailAddress.objects.get(verified=True).user.is_guest is False
     assert User.objects.guests().count() == 1
