@@ -57,5 +57,5 @@ def test_the_shops_suite_passes(suite: str) -> None:
         assert " skipped" not in run.stdout
 
 
-def test_pages_and_api_have_a_suite_each() -> None:
-    assert SUITES == ["suite_api.py", "suite_pages.py"]
+def test_pages_api_and_upgrades_have_a_suite_each() -> None:
+    assert SUITES == ["suite_api.py", "suite_pages.py", "suite_upgrade.py"]
