@@ -372,6 +372,18 @@ def test_a_closed_sign_up_leaves_the_guest_a_guest(
     assert not SocialAccount.objects.exists()
 
 
+def test_a_conflict_is_one_also_while_sign_up_is_closed(
+    api: Api, guest: Any, oidc: OIDCProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To go on with an account that exists is no sign-up."""
+    from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+
+    monkeypatch.setattr(DefaultSocialAccountAdapter, "is_open_for_signup", lambda *args: False)
+    make_owner()
+
+    assert api.post(PATH, {"id_token": oidc.id_token()}).json()["code"] == "identity_taken"
+
+
 def test_the_projects_own_rule_about_accounts_is_asked(
     api: Api, guest: Any, oidc: OIDCProvider
 ) -> None:
@@ -456,7 +468,7 @@ def test_the_user_is_told_by_mail_where_the_project_wants_it(
     assert mail.to == ["zoe@example.com"]
 
 
-def test_a_token_is_sixteen_statements(api: Api, guest: Any, oidc: OIDCProvider) -> None:
+def test_a_token_is_eighteen_statements(api: Api, guest: Any, oidc: OIDCProvider) -> None:
     token = oidc.id_token(email=None)
     with CaptureQueriesContext(connection) as queries:
         keep_tokens(api, api.post(PATH, {"id_token": token}))
@@ -468,6 +480,8 @@ def test_a_token_is_sixteen_statements(api: Api, guest: Any, oidc: OIDCProvider)
         "SELECT anonauth_allauth_seentoken",  # expired ones
         "SELECT anonauth_allauth_seentoken",
         "INSERT anonauth_allauth_seentoken",
+        "SELECT socialaccount_socialaccount",  # for the rules of the project
+        "SELECT testapp_user",
         "SELECT testapp_user",  # locked
         "SELECT socialaccount_socialaccount",  # whose account
         "UPDATE testapp_user",  # allauth's save()

@@ -8,7 +8,7 @@ from typing import Any
 from allauth.account.adapter import get_adapter as get_account_adapter
 from allauth.account.utils import filter_users_by_email
 from allauth.core.context import request_context
-from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.core.exceptions import ImmediateHttpResponse, SignupClosedException
 from allauth.socialaccount import signals
 from allauth.socialaccount.adapter import get_adapter
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialLogin
@@ -101,9 +101,14 @@ def _find(sociallogin: SocialLogin) -> SocialAccount | None:
 
 
 def _ask_project(request: HttpRequest, sociallogin: SocialLogin) -> None:
+    known = _find(sociallogin)
+    if known is not None:
+        sociallogin.user = known.user  # what the project's rules may look at, as after lookup()
     try:
         get_adapter().pre_social_login(request, sociallogin)
         signals.pre_social_login.send(sender=SocialLogin, request=request, sociallogin=sociallogin)
+    except SignupClosedException as error:
+        raise SignupClosed from error
     except ImmediateHttpResponse as error:
         raise PermissionDenied from error  # a page is no answer to a client of ours
 

@@ -17,14 +17,10 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from allauth.account.models import EmailAddress
-from allauth.socialaccount import app_settings
-from allauth.socialaccount.adapter import get_adapter
 from allauth.socialaccount.internal import statekit
-from allauth.socialaccount.models import SocialAccount, SocialLogin, SocialToken
+from allauth.socialaccount.models import SocialLogin
 from allauth.socialaccount.providers.base import AuthError, AuthProcess
 from allauth.socialaccount.providers.oauth2.client import OAuth2Error
-from django.contrib.auth import get_user_model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.utils.cache import patch_cache_control
@@ -32,6 +28,7 @@ from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext
 
 from anonauth.conf import get_settings
+from anonauth.contrib.allauth.flows.kept_login import keep, restore
 from anonauth.contrib.allauth.flows.social import get_provider
 from anonauth.contrib.allauth.lookup import STATE_KEY
 from anonauth.contrib.allauth.models import SocialTicket
@@ -116,9 +113,6 @@ def finish_browser_leg(request: HttpRequest, sociallogin: SocialLogin) -> HttpRe
     """Keep what the provider says, and send the browser back to the app with a one-time code for it.
 
     For a ``sociallogin`` that has :data:`STATE_KEY` in its state.
-
-    Only what is needed to join the account is kept; allauth's serialized ``sociallogin`` would hold a whole user, for
-    an account that exists with its password hash.
     """
     state = sociallogin.state
     secret = str(state[STATE_KEY])
@@ -131,7 +125,7 @@ def finish_browser_leg(request: HttpRequest, sociallogin: SocialLogin) -> HttpRe
     changes = {
         "step": Step.PROVED,
         "secret_hash": _hash(code),
-        "identity": _identity(sociallogin),
+        "identity": keep(sociallogin),
         "expires_at": timezone.now() + CODE_LIFETIME,
     }
     if _advance(secret, Step.AT_PROVIDER, **changes) is None:
@@ -183,7 +177,7 @@ def redeem(request: HttpRequest, user: Any, *, provider_id: str, code: str, veri
         raise TicketInvalid
     if not constant_time_compare(ticket.code_challenge, challenge_of(verifier)):
         raise TicketInvalid
-    return _sociallogin(request, provider_id, ticket.identity)
+    return restore(request, provider_id, ticket.identity)
 
 
 def challenge_of(verifier: str) -> str:
@@ -236,40 +230,3 @@ def _leave(request: HttpRequest, uri: str, **parameters: str) -> HttpResponse:
 def _give_up(request: HttpRequest, ticket: SocialTicket, reason: str) -> HttpResponse:
     SocialTicket.objects.filter(pk=ticket.pk).delete()
     return _leave(request, ticket.redirect_uri, error=reason)
-
-
-def _identity(sociallogin: SocialLogin) -> dict[str, Any]:
-    account, provider = sociallogin.account, sociallogin.provider
-    kept = {
-        "client_id": provider.app.client_id if provider.app else None,
-        "provider": account.provider,
-        "uid": account.uid,
-        "extra_data": account.extra_data,
-        "emails": [[a.email, bool(a.verified), a.primary] for a in sociallogin.email_addresses],
-        "phone": [sociallogin.phone, bool(sociallogin.phone_verified)],
-    }
-    if app_settings.STORE_TOKENS and sociallogin.token:
-        kept["token"] = get_adapter().serialize_instance(sociallogin.token)
-    return kept
-
-
-def _sociallogin(request: HttpRequest, provider_id: str, kept: dict[str, Any]) -> SocialLogin:
-    emails = [EmailAddress(email=e, verified=v, primary=p) for e, v, p in kept["emails"]]
-    user = get_user_model()()
-    if emails:
-        setattr(user, user.get_email_field_name(), emails[0].email)
-    phone, phone_verified = kept["phone"]
-    sociallogin = SocialLogin(
-        user=user,
-        provider=get_provider(request, provider_id, client_id=kept["client_id"]),
-        account=SocialAccount(
-            provider=kept["provider"], uid=kept["uid"], extra_data=kept["extra_data"]
-        ),
-        email_addresses=emails,
-        phone=phone,
-        phone_verified=phone_verified,
-    )
-    if token := kept.get("token"):
-        # Not as an argument: allauth would look at the account that a token has not got yet.
-        sociallogin.token = get_adapter().deserialize_instance(SocialToken, token)
-    return sociallogin
