@@ -7,27 +7,30 @@ A project with adapters of its own puts the mixins in front of them::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
+from http import HTTPStatus
 from importlib import import_module
 from typing import Any
 
+from allauth.account import app_settings as account_settings
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.internal.flows.signup import send_unknown_account_mail  # internal
-from allauth.account.models import EmailAddress
-from allauth.account.utils import filter_users_by_email, user_username
-from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.account.utils import filter_users_by_email
+from allauth.core.exceptions import ImmediateHttpResponse, SignupClosedException
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.providers.base import AuthProcess
 from django.contrib.auth import get_user_model
 from django.db import IntegrityError, router, transaction
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
 
 from anonauth.adapter import PLACEHOLDER_DOMAIN, get_adapter
 from anonauth.api.throttles import check_rate_limits
 from anonauth.conf import get_settings
 from anonauth.contrib.allauth import claims
+from anonauth.contrib.allauth.adoption import adopt, still_a_guest, take_over
 from anonauth.contrib.allauth.door import CHANGED
 from anonauth.contrib.allauth.lookup import STATE_KEY, spare_owner
 from anonauth.contrib.allauth.masking import (
@@ -39,8 +42,7 @@ from anonauth.contrib.allauth.masking import (
     waits_for,
 )
 from anonauth.credentials import rotate_session
-from anonauth.exceptions import AlreadyPermanent, RateLimited, RateLimitUnavailable
-from anonauth.flows.upgrade import lock
+from anonauth.exceptions import RateLimited, RateLimitUnavailable
 from anonauth.models import is_guest
 
 #: Where an address is typed in order to have it. In a form that only looks an address up, nothing is released.
@@ -88,9 +90,10 @@ class AccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[misc]  # allau
     def save_user(self, request: HttpRequest, user: Any, form: Any, commit: bool = True) -> Any:
         if user._state.adding:
             return super().save_user(request, user, form, commit)
-        with _still_a_guest(user):
+        with still_a_guest(user):
             user = super().save_user(request, user, form, commit)
-        keep_session(request, user)
+        # The password changed, and a stage of the login may wait in the session.
+        rotate_session(request, user)
         return user
 
     def login(self, request: HttpRequest, user: Any) -> None:
@@ -129,21 +132,23 @@ class AccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[misc]  # allau
         email = super().clean_email(email)
         request = self.request
         if request is not None and request.method != "GET" and view_name(request) in CLAIMING:
-            self._limit_messages()
+            self._check_asking()
             here = request.user if request.user.is_authenticated else guest_behind(request)
             claims.release(email, keep=here)
         return email
 
     def phone_form_field(self, **kwargs: Any) -> Any:
         field = super().phone_form_field(**kwargs)
-        field.validators.append(lambda _number: self._limit_messages())
+        field.validators.append(lambda _number: self._check_asking())
         return field
 
-    def _limit_messages(self) -> None:
-        # allauth counts by user what is sent to whom a user names; it costs nothing to become another guest.
+    def _check_asking(self) -> None:
         request = self.request
         if request is None or view_name(request) not in ASKING or not is_guest(request.user):
             return
+        if not self.is_open_for_signup(request):
+            raise ImmediateHttpResponse(_closed(request))
+        # allauth counts by user what is sent to whom a user names; it costs nothing to become another guest.
         rates, ip = get_settings().code_rate_limits, get_adapter().client_ip(request)
         try:
             check_rate_limits(request, group="anonauth.codes", rates=rates, ip=ip)
@@ -191,10 +196,15 @@ class SocialAccountAdapterMixin(DefaultSocialAccountAdapter):  # type: ignore[mi
             # A client of the API is waiting for it; the project is asked when that one finishes.
             raise ImmediateHttpResponse(social_redirect().finish_browser_leg(request, sociallogin))
         super().pre_social_login(request, sociallogin)
-        if sociallogin.state.get("process") != AuthProcess.LOGIN:
+        process, is_new = sociallogin.state.get("process"), not sociallogin.is_existing
+        upgrades = process == AuthProcess.CONNECT and is_new and is_guest(request.user)
+        if upgrades and not self.is_open_for_signup(request, sociallogin):
+            # allauth asks this of those alone who log in.
+            raise SignupClosedException
+        if process != AuthProcess.LOGIN:
             return
         guest = request.user if is_guest(request.user) else guest_behind(request)
-        if not sociallogin.is_existing:
+        if is_new:
             # What the provider has verified is displaced by nobody's claim.
             for address in sociallogin.email_addresses:
                 if address.verified:
@@ -207,10 +217,11 @@ class SocialAccountAdapterMixin(DefaultSocialAccountAdapter):  # type: ignore[mi
         guest = guest_behind(request)
         if guest is None:
             return super().save_user(request, sociallogin, form)
-        sociallogin.user = _take_over(adopt(guest), sociallogin.user)
-        with _still_a_guest(guest):
+        sociallogin.user = take_over(adopt(guest), sociallogin.user)
+        with still_a_guest(guest):
             user = super().save_user(request, sociallogin, form)
-        keep_session(request, user)
+        # The password changed, and a stage of the login may wait in the session.
+        rotate_session(request, user)
         return user
 
 
@@ -244,43 +255,16 @@ def social_redirect() -> Any:
     return import_module("anonauth.contrib.allauth.flows.social_redirect")
 
 
-def adopt(guest: Any) -> Any:
-    """Return the guest in the state in which allauth expects a new user."""
-    # setup_user_email() insists that a new user has none; what he once started to claim is given up.
-    EmailAddress.objects.filter(user=guest, verified=False).delete()
-    user_username(guest, "")  # chosen in the form, or generated from the address
-    guest.last_login = None  # tells allauth that this is a sign-up
-    return guest
-
-
-def keep_session(request: HttpRequest, user: Any) -> None:
-    """Let the session go on although the password changed: a stage of the login may wait in it."""
-    rotate_session(request, user)
-
-
 def login_method(request: HttpRequest) -> str:
     """Return how the login at hand was done, for the statistics."""
     return METHODS.get(claims.last_record(request).get("method", ""), "password")
 
 
-def _take_over(guest: Any, suggested: Any) -> Any:
-    for name in (guest.get_email_field_name(), "first_name", "last_name"):
-        if getattr(suggested, name, None):
-            setattr(guest, name, getattr(suggested, name))
-    user_username(guest, user_username(suggested) or "")
-    return guest
+def _closed(request: HttpRequest) -> HttpResponse:
+    if view_name(request).startswith("headless:"):
+        return JsonResponse({"status": HTTPStatus.FORBIDDEN}, status=HTTPStatus.FORBIDDEN)
+    return render(request, f"account/signup_closed.{account_settings.TEMPLATE_EXTENSION}")
 
 
 def _only_guests_claim(email: str) -> bool:
     return all(user.is_guest for user in filter_users_by_email(email))
-
-
-@contextmanager
-def _still_a_guest(user: Any) -> Iterator[None]:
-    """Lock the row of a guest while allauth writes the sign-up to it."""
-    database = router.db_for_write(type(user))
-    with transaction.atomic(using=database):
-        # Another tab may have finished a sign-up: this one must not overwrite a permanent account.
-        if not lock(user.pk, database).is_guest:
-            raise AlreadyPermanent
-        yield

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account import app_settings as account_settings
+from allauth.account.adapter import get_adapter
 from allauth.account.app_settings import EmailVerificationMethod, LoginMethod
 from allauth.mfa import app_settings as mfa_settings
 from django.http import HttpRequest
@@ -44,7 +45,7 @@ def on_password_set(*, request: HttpRequest | None, user: Any, **kwargs: Any) ->
         LoginMethod.USERNAME in account_settings.LOGIN_METHODS
         and account_settings.EMAIL_VERIFICATION != EmailVerificationMethod.MANDATORY
     )
-    if enough and is_guest(user):
+    if enough and is_guest(user) and _is_open(request):
         upgrade(user, method="password", request=request)
 
 
@@ -58,5 +59,10 @@ def on_authenticator_added(
         and is_key
         and mfa_settings.PASSKEY_LOGIN_ENABLED
         and authenticator.wrap().is_passwordless
+        and _is_open(request)
     ):
         upgrade(user, method="passkey", request=request)
+
+
+def _is_open(request: HttpRequest | None) -> bool:
+    return bool(get_adapter().is_open_for_signup(request))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
 from allauth.account.models import EmailAddress
 from allauth.usersessions.models import UserSession
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from django.contrib.auth import get_user_model
 
+from tests.client import Api
 from tests.contrib.allauth.people import (
     PASSWORD,
     Headless,
@@ -200,8 +204,6 @@ def test_a_guest_resets_the_password_of_his_account(
 
 
 def token_of_dummy(guest: Headless, process: str, number: int, **claims: object) -> int:
-    import json
-
     id_token = json.dumps({"id": number, **claims})
     body = {"provider": "dummy", "process": process, "token": {"id_token": id_token}}
     status: int = guest.call("POST", "auth/provider/token", body).status_code
@@ -257,3 +259,43 @@ def test_the_list_of_sessions_has_the_one_at_hand_after_an_upgrade(
 
     keys = set(UserSession.objects.values_list("session_key", flat=True))
     assert keys == {guest.token or guest.http.session.session_key}
+
+
+@pytest.fixture
+def signing(settings: Settings) -> None:
+    """Give apps access and refresh tokens of allauth's in place of the bare session token."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    settings.HEADLESS_JWT_PRIVATE_KEY = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()
+    settings.HEADLESS_TOKEN_STRATEGY = "allauth.headless.tokens.strategies.jwt.JWTTokenStrategy"
+
+
+def test_an_upgrade_brings_new_tokens_where_the_strategy_has_some(
+    kind: str, headless: Make, signing: None
+) -> None:
+    guest = headless(kind)
+
+    id_token = json.dumps({"id": 5})
+    body = {"provider": "dummy", "process": "connect", "token": {"id_token": id_token}}
+    answer = guest.call("POST", "auth/provider/token", body)
+
+    assert answer.status_code == 200, answer.content
+    meta = answer.json()["meta"]
+    assert ("access_token" in meta and "refresh_token" in meta) is (kind == "app")
+    assert_upgraded(guest)
+    if kind == "app":
+        renewed = guest.call("POST", "tokens/refresh", {"refresh_token": meta["refresh_token"]})
+        assert renewed.status_code == 200, renewed.content
+
+
+def test_a_guest_of_an_app_gets_the_tokens_of_the_strategy(
+    kind: str, headless: Make, signing: None, api: Api
+) -> None:
+    headless(kind)
+    body = api.post("anonymous/", {"credentials": "headless"}).json()
+
+    assert {"access_token", "refresh_token", "session_token"} <= set(body)
+    assert api.get("user/", X_Session_Token=body["session_token"]).status_code == 200

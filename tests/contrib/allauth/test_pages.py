@@ -20,6 +20,7 @@ from tests.contrib.allauth.people import (
     code_in_sms,
     link_in_mail,
 )
+from tests.testapp.adapters import AccountAdapter, sms
 from tests.testapp.models import Note
 
 if TYPE_CHECKING:
@@ -179,8 +180,6 @@ def test_a_form_with_faults_changes_nothing(guest: Guest) -> None:
 def test_a_closed_sign_up_is_closed_to_guests_and_costs_them_nothing(
     guest: Guest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tests.testapp.adapters import AccountAdapter
-
     monkeypatch.setattr(AccountAdapter, "is_open_for_signup", lambda self, request: False)
 
     answer = guest.post("/accounts/signup/", email=NEW, password1=PASSWORD)
@@ -208,6 +207,46 @@ def test_a_guest_who_was_purged_meanwhile_signs_up_as_a_new_user(guest: Guest) -
     row = User.objects.get()
     assert str(row.pk) != guest.id
     assert not row.is_guest
+
+
+@pytest.mark.parametrize("headless", [False, True], ids=["page", "headless"])
+@pytest.mark.parametrize("asked", ["email", "phone"])
+def test_a_closed_sign_up_is_closed_to_guests_who_would_prove_something(
+    guest: Guest, monkeypatch: pytest.MonkeyPatch, asked: str, headless: bool
+) -> None:
+    monkeypatch.setattr(AccountAdapter, "is_open_for_signup", lambda self, request: False)
+    value = NEW if asked == "email" else "+31612345678"
+
+    if headless:
+        path = f"/_allauth/browser/v1/account/{asked}"
+        answer = guest.http.post(path, {asked: value}, content_type="application/json")
+        assert (answer.status_code, answer.json()) == (403, {"status": 403})
+    elif asked == "email":
+        assert b"Sign Up Closed" in add_email(guest).content
+    else:
+        answer = guest.post("/accounts/phone/change/", phone=value)
+        assert b"Sign Up Closed" in answer.content
+
+    assert guest.is_still_a_guest
+    assert not mail.outbox
+    assert not sms
+
+
+def test_a_link_that_confirms_on_get_upgrades_its_guest_and_logs_no_other_one_out(
+    guest: Guest, links: None, settings: Settings
+) -> None:
+    settings.ACCOUNT_CONFIRM_EMAIL_ON_GET = True
+    add_email(guest)
+    own = link_in_mail()
+    other = Guest()
+    add_email(other, "other@example.com")
+
+    guest.get(link_in_mail())
+    assert guest.is_still_a_guest
+    guest.get(own)
+
+    assert not guest.row.is_guest
+    assert guest.here == guest.id
 
 
 # --- login to an account

@@ -197,17 +197,54 @@ def test_a_closed_sign_up_is_closed_to_guests_and_costs_them_nothing(
     assert User.objects.count() == 1
 
 
-def test_connecting_does_not_ask_whether_sign_up_is_open_or_for_required_fields(
+def test_connecting_is_a_sign_up_too_and_closed_with_it(
     guest: Guest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # allauth's own rule for whoever is signed in; a project refuses in its adapter's pre_social_login().
     from tests.testapp.adapters import SocialAccountAdapter
 
     monkeypatch.setattr(SocialAccountAdapter, "is_open_for_signup", lambda *args: False)
 
-    guest.dummy("connect", 5)
+    answer = guest.dummy("connect", 5)
+
+    assert b"Sign Up Closed" in answer.content
+    assert guest.is_still_a_guest
+    assert not SocialAccount.objects.exists()
+
+
+def test_a_permanent_user_connects_while_sign_up_is_closed(
+    visitor: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.testapp.adapters import SocialAccountAdapter
+
+    monkeypatch.setattr(SocialAccountAdapter, "is_open_for_signup", lambda *args: False)
+    visitor.http.force_login(account(), backend="django.contrib.auth.backends.ModelBackend")
+
+    visitor.dummy("connect", 5)
+
+    assert SocialAccount.objects.exists()
+
+
+def test_who_has_nothing_to_be_asked_for_again_is_not_asked(
+    guest: Guest, settings: Settings
+) -> None:
+    settings.ACCOUNT_REAUTHENTICATION_REQUIRED = True
+    settings.SOCIALACCOUNT_REAUTHENTICATION_REQUIRED = True
+
+    assert guest.dummy("connect", 5)["Location"] == "/"
 
     assert_upgraded(guest)
+
+
+def test_a_guest_who_has_set_a_password_is_asked_for_it_again(
+    guest: Guest, settings: Settings
+) -> None:
+    guest.post("/accounts/password/set/", password1="Zq9!kkdj2", password2="Zq9!kkdj2")
+    settings.ACCOUNT_REAUTHENTICATION_TIMEOUT = -1
+    settings.SOCIALACCOUNT_REAUTHENTICATION_REQUIRED = True
+
+    assert "/reauthenticate/" in guest.dummy("connect", 5)["Location"]
+
+    assert guest.is_still_a_guest
 
 
 def test_a_guest_who_was_purged_at_the_form_becomes_a_new_user(
