@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from django.http import HttpRequest
@@ -67,6 +68,7 @@ def _from_the_right(header: str | None, position: int) -> str | None:
     return entries[-position] if len(entries) >= position else None
 
 
+@lru_cache(maxsize=1024)  # the proxies and clients of the hour come again and again
 def _parse(value: str | None) -> IPv4Address | IPv6Address | None:
     """Return the address in ``1.2.3.4:80``, ``[2001:db8::1]:80``, ``fe80::1%eth0`` and so on."""
     text = (value or "").strip()

@@ -104,7 +104,7 @@ def rotate_session(request: HttpRequest, user: Any) -> None:
     somebody else is left alone.
     """
     if in_session(request, user):
-        # In this order: cycle_key() stores the session, and one with the old hash would be ended by whoever looks at it.
+        # In this order: cycle_key() stores the session, and with the old hash whoever looks at it would end it.
         request.session[HASH_SESSION_KEY] = user.get_session_auth_hash()
         request.session.cycle_key()
 

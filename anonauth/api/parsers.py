@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from io import BytesIO
 from typing import IO, Any
 
 from rest_framework.exceptions import ParseError
@@ -15,7 +15,7 @@ MAX_BODY = 64 * 1024  # bytes
 
 
 class BoundedJSONParser(JSONParser):
-    """REST framework's JSON parser for bodies of at most :data:`MAX_BODY` bytes.
+    """Reads an object in JSON, in UTF-8 as RFC 8259 demands, of at most :data:`MAX_BODY` bytes.
 
     Django's DATA_UPLOAD_MAX_MEMORY_SIZE does not hold here: REST framework reads the stream itself.
     """
@@ -30,9 +30,17 @@ class BoundedJSONParser(JSONParser):
         if len(body) > MAX_BODY:
             raise BodyTooLarge
         try:
-            data = super().parse(BytesIO(body), media_type, parser_context)
+            data = json.loads(body, parse_constant=_refuse)
+        except ValueError as error:
+            raise ParseError(f"JSON parse error - {error}") from error
         except RecursionError as error:  # "[[[[…": ten kilobytes suffice
             raise ParseError("JSON parse error - too deeply nested") from error
         if not isinstance(data, dict):
             raise ParseError("JSON parse error - expected an object")
         return data
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(
+        f"{constant} is no JSON"
+    )  # Python reads NaN and Infinity, RFC 8259 knows neither
