@@ -42,6 +42,7 @@ def settings_for(
             "allauth",
             "allauth.account",
             "allauth.socialaccount",
+            "allauth.socialaccount.providers.dummy",
             "anonauth",
             "anonauth.contrib.allauth",
             "anonauth.contrib.simplejwt",

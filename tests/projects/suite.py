@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from io import StringIO
 from typing import Any
@@ -92,6 +93,11 @@ def test_a_guest_can_erase_himself(credentials: str) -> None:
     assert client.get("/auth/user/", headers=headers).status_code == 401
 
 
+def test_a_guest_can_be_printed() -> None:
+    sign_in(Client(), "jwt")
+    assert str(User.objects.get())
+
+
 def test_system_checks_find_nothing() -> None:
     out, err = StringIO(), StringIO()
     call_command("check", stdout=out, stderr=err, fail_level="WARNING")
@@ -168,4 +174,24 @@ def test_a_guest_who_merely_claims_an_address_does_not_keep_it_from_who_proves_i
 
     assert proved.status_code == 200, proved.content
     assert EmailAddress.objects.get(verified=True).user.is_guest is False
+    assert User.objects.guests().count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_guest_who_brings_a_social_account_is_permanent_and_has_its_address() -> None:
+    token = json.dumps({"id": 7, "email": "ada@example.org", "email_verified": True})
+    answers = []
+    for _ in range(2):
+        client = Client()
+        headers = bearer(sign_in(client, "jwt"))
+        path, body = "/auth/upgrade/social/dummy/token/", {"id_token": token}
+        answers.append(client.post(path, body, "application/json", headers=headers))
+
+    first, second = answers
+    assert first.status_code == 200, first.content
+    user = EmailAddress.objects.get(email="ada@example.org", verified=True).user
+    assert (str(user.pk), user.is_guest) == (first.json()["user"]["id"], False)
+    if column := getattr(settings, "ACCOUNT_USER_MODEL_EMAIL_FIELD", None):
+        assert getattr(user, column) == "ada@example.org"
+    assert (second.status_code, second.json()["code"]) == (409, "identity_taken")
     assert User.objects.guests().count() == 1
