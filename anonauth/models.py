@@ -101,6 +101,10 @@ class GuestMixin(UserBase):
             )
         ]
 
+    def __str__(self) -> str:
+        # Where the name may be NULL, a guest has none, and Django's own __str__ would return None.
+        return super().__str__() if self.get_username() else f"guest {self.pk}"
+
     @property
     def purge_at(self) -> datetime | None:
         """The moment from which this guest may be purged if he does not return; None for a permanent user."""
