@@ -240,6 +240,14 @@ def test_who_signs_in_to_another_account_leaves_the_guest_as_he_was(
     assert b"came along" not in shopper.get("/keep/", follow=True).content
 
 
+def test_the_mail_with_the_code_names_the_shop_and_nothing_of_the_guest(shopper: Client) -> None:
+    shopper.post("/accounts/email/", {"action_add": "", "email": NEW})
+    message = mail.outbox[-1]
+    assert message.subject == "Saltbox: Your code"
+    assert "Guest" not in str(message.body)
+    assert User.objects.get().username not in str(message.body)
+
+
 def test_a_wrong_code_keeps_the_guest_and_the_cart(shopper: Client) -> None:
     shopper.post("/accounts/email/", {"action_add": "", "email": NEW})
     assert (
