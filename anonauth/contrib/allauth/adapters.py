@@ -30,7 +30,7 @@ from anonauth.adapter import PLACEHOLDER_DOMAIN, get_adapter
 from anonauth.api.throttles import check_rate_limits
 from anonauth.conf import get_settings
 from anonauth.contrib.allauth import claims
-from anonauth.contrib.allauth.adoption import adopt, still_a_guest, take_over
+from anonauth.contrib.allauth.adoption import ADOPTED, adopt, still_a_guest, take_over, was_upgraded
 from anonauth.contrib.allauth.door import CHANGED
 from anonauth.contrib.allauth.lookup import STATE_KEY, spare_owner
 from anonauth.contrib.allauth.masking import (
@@ -42,7 +42,7 @@ from anonauth.contrib.allauth.masking import (
     waits_for,
 )
 from anonauth.credentials import rotate_session
-from anonauth.exceptions import RateLimited, RateLimitUnavailable
+from anonauth.exceptions import AlreadyPermanent, RateLimited, RateLimitUnavailable
 from anonauth.models import is_guest
 
 #: Where an address is typed in order to have it. In a form that only looks an address up, nothing is released.
@@ -85,7 +85,11 @@ class AccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[misc]  # allau
 
     def new_user(self, request: HttpRequest) -> Any:
         guest = guest_behind(request)
-        return super().new_user(request) if guest is None else adopt(guest)
+        if guest is not None:
+            return adopt(guest)
+        if not request.user.is_authenticated and was_upgraded(request):
+            raise AlreadyPermanent  # another tab was quicker; this one must not make a second row
+        return super().new_user(request)
 
     def save_user(self, request: HttpRequest, user: Any, form: Any, commit: bool = True) -> Any:
         if user._state.adding:
@@ -103,7 +107,11 @@ class AccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[misc]  # allau
             return
         # He may have been loaded before the upgrade that an earlier stage of this very request brought.
         user.refresh_from_db(fields=CHANGED)
-        by_starter = claims.started_by(request, user) or claims.typed_password(request)
+        by_starter = (
+            getattr(user, ADOPTED, False)
+            or claims.started_by(request, user)
+            or claims.typed_password(request)
+        )
         method = login_method(request)
         super().login(request, user)
         if user.is_guest:

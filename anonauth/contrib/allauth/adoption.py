@@ -8,16 +8,22 @@ from typing import Any
 
 from allauth.account.models import EmailAddress
 from allauth.account.utils import user_username
+from django.contrib.auth import SESSION_KEY, get_user_model
 from django.db import router, transaction
+from django.http import HttpRequest
 
 from anonauth.exceptions import AlreadyPermanent
 from anonauth.flows.upgrade import lock
+
+#: Marks the instance of a guest whom the very request at hand signs up.
+ADOPTED = "_anonauth_adopted"
 
 
 def adopt(guest: Any) -> Any:
     """Return the guest in the state in which allauth expects a new user."""
     user_username(guest, "")  # chosen in the form, or generated from the address
     guest.last_login = None  # tells allauth that this is a sign-up
+    setattr(guest, ADOPTED, True)
     return guest
 
 
@@ -28,6 +34,13 @@ def take_over(guest: Any, suggested: Any) -> Any:
             setattr(guest, name, getattr(suggested, name))
     user_username(guest, user_username(suggested) or "")
     return guest
+
+
+def was_upgraded(request: HttpRequest) -> bool:
+    """Tell whether the user whom a masked view's session names was a guest and is permanent now."""
+    key = request.session.get(SESSION_KEY)
+    rows = get_user_model()._base_manager
+    return key is not None and rows.filter(pk=key, upgraded_at__isnull=False).exists()
 
 
 @contextmanager

@@ -126,9 +126,11 @@ def guest_behind(request: HttpRequest) -> Any | None:
     """Return the guest whom a masked view does not see, or None; the session is checked as Django does it."""
     if request.user.is_authenticated or SESSION_KEY not in request.session:
         return None
+    carrier = HttpRequest()
+    carrier.session = _Copy(request.session.items())  # type: ignore[assignment]
     with _reveal():
         # SECURITY: not just the row with this key: the session may have been revoked since.
-        user = get_user(request)
+        user = get_user(carrier)
     return user if is_guest(user) else None
 
 
@@ -142,6 +144,16 @@ def mask(request: HttpRequest) -> None:
     request.user = visitor
     request._cached_user = visitor  # type: ignore[attr-defined]  # as AuthenticationMiddleware does
     request.auser = auser
+
+
+class _Copy(dict[str, Any]):
+    """A session to look at: Django ends one that was revoked, and here it may be another tab's that goes on."""
+
+    def flush(self) -> None:
+        self.clear()
+
+    def cycle_key(self) -> None:
+        return
 
 
 @contextmanager

@@ -240,6 +240,7 @@ def test_a_guest_who_has_set_a_password_is_asked_for_it_again(
 ) -> None:
     guest.post("/accounts/password/set/", password1="Zq9!kkdj2", password2="Zq9!kkdj2")
     settings.ACCOUNT_REAUTHENTICATION_TIMEOUT = -1
+    settings.ACCOUNT_REAUTHENTICATION_REQUIRED = True
     settings.SOCIALACCOUNT_REAUTHENTICATION_REQUIRED = True
 
     assert "/reauthenticate/" in guest.dummy("connect", 5)["Location"]
