@@ -25,7 +25,7 @@ from allauth.account.utils import user_pk_to_url_str
 from django.contrib.auth import SESSION_KEY, get_user
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
-from django.urls import Resolver404, resolve
+from django.urls import Resolver404, resolve, reverse
 
 from anonauth.models import is_guest
 
@@ -83,6 +83,9 @@ STAGES: Mapping[str, str | None] = {
 CONFIRM_LINK = "account_confirm_email"
 LOGOUT = "account_logout"
 
+#: Where allauth keeps a password reset, by link and by code, until it is done.  # internal
+RESETS = ("_password_reset_key", "account_password_reset_verification")
+
 _revealed: ContextVar[bool] = ContextVar("anonauth_revealed", default=False)
 
 
@@ -100,8 +103,7 @@ def masks(request: HttpRequest, user: Any) -> bool:
     if name in ENTRANCES:
         return True
     if name == LOGOUT:
-        # The button "Cancel" of the pages between is a form to log out: it ends the login that waits, not the guest.
-        return request.method == "POST" and waiting_stage(request) is not None
+        return _cancels(request)
     if name in STAGES:
         stage = waiting_stage(request)
         return stage is not None and STAGES[name] in {stage, None}
@@ -184,6 +186,16 @@ def waits_for(request: HttpRequest, user: Any) -> bool:
     """Tell whether a login of this very user waits in the session."""
     login = _waiting_login(request)
     return login is not None and login.get("user_pk") == user_pk_to_url_str(user)
+
+
+def _cancels(request: HttpRequest) -> bool:
+    """Tell whether a request to log out is the button "Cancel" of a page on the way in.
+
+    allauth's pages log out there; that is to end the login or the password reset that waits, not the guest.
+    """
+    if request.method != "POST" or request.POST.get("next") != reverse("account_login"):
+        return False
+    return waiting_stage(request) is not None or any(key in request.session for key in RESETS)
 
 
 def _confirms_for_another(request: HttpRequest, user: Any) -> bool:

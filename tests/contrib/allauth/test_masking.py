@@ -8,6 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from allauth.account.internal.flows.password_reset_by_code import (
+    PASSWORD_RESET_VERIFICATION_SESSION_KEY,
+)
+from allauth.account.views import INTERNAL_RESET_SESSION_KEY
 from allauth.core import context
 from asgiref.sync import async_to_sync
 from django.contrib.auth import aget_user, get_user
@@ -17,6 +21,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from anonauth.contrib.allauth.masking import (
     CONFIRM_LINK,
     ENTRANCES,
+    RESETS,
     STAGES,
     guest_behind,
     view_name,
@@ -109,6 +114,10 @@ def test_each_view_of_allauth_is_for_visitors_or_for_users_or_depends() -> None:
     # A view that a new version of allauth brings fails here until somebody has decided.
     known = ENTRANCES | set(STAGES) | {CONFIRM_LINK} | OPEN
     assert all_names() <= known
+
+
+def test_allauth_keeps_password_resets_where_we_look_for_them() -> None:
+    assert RESETS == (INTERNAL_RESET_SESSION_KEY, PASSWORD_RESET_VERIFICATION_SESSION_KEY)
 
 
 def test_no_view_that_is_hidden_from_has_left_allauth() -> None:

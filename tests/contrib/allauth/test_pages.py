@@ -468,6 +468,25 @@ def test_cancelling_the_verification_ends_the_sign_up_and_not_the_guest(guest: G
     assert "password1" in guest.get("/accounts/signup/").content.decode()
 
 
+def test_a_guest_who_abandoned_a_sign_up_can_log_out(guest: Guest) -> None:
+    sign_up(guest)
+
+    guest.post("/accounts/logout/")
+
+    assert guest.here is None
+
+
+def test_cancelling_a_password_reset_keeps_the_guest(guest: Guest) -> None:
+    guest.post("/accounts/password/reset/", email=account().email)
+    page = guest.http.get(link_in_mail(), follow=True)
+    assert 'id="logout-from-stage"' in page.content.decode()
+
+    guest.post("/accounts/logout/", next="/accounts/login/")
+
+    assert guest.is_still_a_guest
+    assert guest.here == guest.id
+
+
 def test_logging_out_is_the_guests_own_decision(guest: Guest) -> None:
     assert guest.get("/accounts/logout/").status_code == 200
     assert guest.is_still_a_guest
