@@ -36,7 +36,7 @@ def admit(request: HttpRequest) -> str | None:
     check_person(request)
     ip = adapter.client_ip(request)
     if limits := get_settings().rate_limits:
-        check_rate_limits(request, group=GROUP, rates=limits, ip=ip)
+        check_rate_limits(group=GROUP, rates=limits, ip=ip)
     return ip
 
 

@@ -12,7 +12,6 @@ from weakref import WeakKeyDictionary
 
 from django.core.cache import BaseCache
 from django.core.cache.backends.redis import RedisCache
-from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 
 from anonauth.client_ip import network_key
@@ -30,9 +29,7 @@ _clients: WeakKeyDictionary[RedisCache, Redis] = WeakKeyDictionary()
 _SKEW = 60  # seconds; a window's count outlives it, for servers whose clocks are behind
 
 
-def check_rate_limits(
-    _request: HttpRequest, *, group: str, rates: Sequence[str], ip: str | None
-) -> None:
+def check_rate_limits(*, group: str, rates: Sequence[str], ip: str | None) -> None:
     """Count this attempt of a client network in every window, and refuse it if one is full.
 
     Refused attempts count too, and in all windows: whoever hammers on stays out, and the outcome
@@ -45,9 +42,7 @@ def check_rate_limits(
     _check(group=group, rates=rates, key=network_key(ip))
 
 
-def check_address_limits(
-    _request: HttpRequest, *, group: str, rates: Sequence[str], address: str
-) -> None:
+def check_address_limits(*, group: str, rates: Sequence[str], address: str) -> None:
     """Count this message to an e-mail address or phone number, whoever asked for it; else as above.
 
     The cache learns a keyed hash of the address only.

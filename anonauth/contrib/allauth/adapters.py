@@ -159,7 +159,7 @@ class AccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[misc]  # allau
         # allauth counts by user what is sent to whom a user names; it costs nothing to become another guest.
         rates, ip = get_settings().code_rate_limits, get_adapter().client_ip(request)
         try:
-            check_rate_limits(request, group="anonauth.codes", rates=rates, ip=ip)
+            check_rate_limits(group="anonauth.codes", rates=rates, ip=ip)
         except (RateLimited, RateLimitUnavailable) as error:
             raise self.validation_error("rate_limited") from error
 

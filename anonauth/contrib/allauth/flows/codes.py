@@ -50,7 +50,7 @@ def limit_address(request: HttpRequest, address: str) -> None:
         RateLimited, RateLimitUnavailable
     """
     rates = get_settings().address_rate_limits
-    check_address_limits(request, group=GROUP, rates=rates, address=address)
+    check_address_limits(group=GROUP, rates=rates, address=address)
 
 
 def hash_password(password: str, *, user: Any, name: str, **facts: str) -> str:

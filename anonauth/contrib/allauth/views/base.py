@@ -44,4 +44,4 @@ def limit(request: Request, *, group: str, rates: Sequence[str]) -> None:
     """
     django_request: HttpRequest = request._request
     ip = get_adapter().client_ip(django_request)
-    check_rate_limits(django_request, group=group, rates=rates, ip=ip)
+    check_rate_limits(group=group, rates=rates, ip=ip)

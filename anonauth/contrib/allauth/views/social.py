@@ -76,7 +76,7 @@ class _SocialView(AnonauthView):
         super().initial(request, *args, **kwargs)
         ip = get_adapter().client_ip(request._request)
         rates = get_settings().verify_rate_limits
-        check_rate_limits(request._request, group=GROUP, rates=rates, ip=ip)
+        check_rate_limits(group=GROUP, rates=rates, ip=ip)
 
     def joined(self, request: Request, sociallogin: Any) -> Response:
         """Join what was proved to the user at hand, and answer with him."""
