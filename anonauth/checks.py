@@ -65,7 +65,9 @@ def check_user_model(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
                 id="anonauth.E003",
             )
         )
-    if not any(index.fields == ["last_seen_at"] for index in model._meta.indexes):
+    if not any(
+        index.fields == ["last_seen_at"] for index in model._meta.concrete_model._meta.indexes
+    ):
         found.append(
             Warning(
                 "The user model lacks the index that finds stale guests.",

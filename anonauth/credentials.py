@@ -21,7 +21,7 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext
 
 from anonauth.conf import get_settings
-from anonauth.exceptions import AlreadyPermanent, InvalidInput
+from anonauth.exceptions import AlreadyPermanent, InvalidInput, WouldLoseData
 from anonauth.models import is_permanent
 
 BUILT_IN = {
@@ -43,6 +43,9 @@ class Credentials(ABC):
     authentication_class: ClassVar[str]
     #: Whether the browser stores it by itself, so that other sites can make it use it.
     sets_cookie: ClassVar[bool]
+
+    def check_request(self, request: HttpRequest, user: Any) -> None:  # noqa: B027  most can always
+        """Refuse, before anybody is created, a request in which this kind cannot be issued to a user or visitor."""
 
     @abstractmethod
     def issue(self, request: HttpRequest, user: Any) -> dict[str, Any]:
@@ -72,12 +75,20 @@ class SessionCredentials(Credentials):
     authentication_class = "anonauth.api.authentication.SessionAuthentication"
     sets_cookie = True
 
+    def check_request(self, request: HttpRequest, user: Any) -> None:
+        if not hasattr(request, "session"):
+            message = gettext("There are no sessions here.")
+            raise InvalidInput({"credentials": [{"code": "unavailable", "message": message}]})
+        # SECURITY: a guest's token in a browser in which somebody else is signed in must not sign him out.
+        here: Any = get_user(request)
+        if is_permanent(here):
+            raise AlreadyPermanent
+        if here.is_authenticated and here.pk != user.pk:
+            raise WouldLoseData
+
     def issue(self, request: HttpRequest, user: Any) -> dict[str, Any]:
         if in_session(request, user):
             return {}
-        # SECURITY: a guest's token in a browser in which somebody is logged in must not log him out.
-        if is_permanent(get_user(request)):
-            raise AlreadyPermanent
         # Django's login() gives the session a new key (no fixation) and keeps a visitor's data in it.
         login(request, user, backend=session_backend())
         return {}

@@ -17,13 +17,12 @@ from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect, resolve_url
-from django.utils.cache import patch_cache_control
 
 from anonauth.conf import get_settings
 from anonauth.exceptions import AutomatedClient
 from anonauth.guards import SAFE_METHODS
 from anonauth.models import is_guest, is_permanent
-from anonauth.shortcuts import asign_in, sign_in, was_signed_in
+from anonauth.shortcuts import asign_in, sign_in
 
 View = Callable[..., Any]
 V = TypeVar("V", bound=View)
@@ -92,9 +91,9 @@ def guest_required(
     """
 
     def guard(request: HttpRequest, user: Any) -> HttpResponseBase | None:
-        if is_guest(user):
+        if is_guest(user) and user.is_active:
             return None
-        if user.is_authenticated:
+        if is_permanent(user):
             return redirect(permanent_url or django_settings.LOGIN_REDIRECT_URL)
         return _redirect(request, login_url, redirect_field_name)
 
@@ -104,47 +103,38 @@ def guest_required(
 @overload
 def sign_in_guest(view: V) -> V: ...
 @overload
-def sign_in_guest(*, safe_methods: frozenset[str] = ...) -> Callable[[V], V]: ...
-def sign_in_guest(view: View | None = None, *, safe_methods: frozenset[str] = SAFE_METHODS) -> Any:
+def sign_in_guest() -> Callable[[V], V]: ...
+def sign_in_guest(view: View | None = None) -> Any:
     """Make a visitor a guest before the view runs, in requests that write; reading never makes one.
 
     A known robot stays a visitor and the view runs. Any other refusal is raised, for ``GuestMiddleware`` to answer.
 
     Args:
         view: the view, when used without parentheses.
-        safe_methods: the methods that make no guest; one may add to them, never take away.
     """
-    reading = safe_methods | SAFE_METHODS
 
     def decorate(view: View) -> View:
         if iscoroutinefunction(view):
 
             @wraps(view)
             async def awrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-                if request.method not in reading:
+                if request.method not in SAFE_METHODS:
                     with suppress(AutomatedClient):
                         await asign_in(request)
-                return _private(request, await view(request, *args, **kwargs))
+                return await view(request, *args, **kwargs)
 
             return awrapped
 
         @wraps(view)
         def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            if request.method not in reading:
+            if request.method not in SAFE_METHODS:
                 with suppress(AutomatedClient):
                     sign_in(request)
-            return _private(request, view(request, *args, **kwargs))
+            return view(request, *args, **kwargs)
 
         return wrapped
 
     return decorate if view is None else decorate(view)
-
-
-def _private(request: HttpRequest, response: Any) -> Any:
-    # SECURITY: Set-Cookie in a cached answer would give one guest to many visitors.
-    if was_signed_in(request):
-        patch_cache_control(response, private=True, no_store=True)
-    return response
 
 
 def _redirect(request: HttpRequest, url: str | None, field_name: str) -> HttpResponseBase:

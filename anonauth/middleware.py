@@ -11,9 +11,8 @@ from django.utils.deprecation import MiddlewareMixin
 from anonauth import audit
 from anonauth.api.errors import retry_after, status_of
 from anonauth.exceptions import AnonauthError
-from anonauth.flows.last_seen import remember_visit
+from anonauth.flows.last_seen import SETS_COOKIE, remember_visit
 from anonauth.models import is_guest
-from anonauth.shortcuts import was_signed_in
 
 
 class GuestMiddleware(MiddlewareMixin):
@@ -35,10 +34,11 @@ class GuestMiddleware(MiddlewareMixin):
         self, request: HttpRequest, response: HttpResponseBase
     ) -> HttpResponseBase:
         """Mark the answer private if it carries a new guest's cookie; touch ``last_seen_at``."""
-        if was_signed_in(request):
-            patch_cache_control(response, private=True, no_store=True)
-        elif _knows_its_user(request) and is_guest(request.user):
+        if _knows_its_user(request) and is_guest(request.user):
             remember_visit(request, request.user)
+        if SETS_COOKIE in request.META:
+            # SECURITY: Set-Cookie in a cached answer would give one guest to many visitors.
+            patch_cache_control(response, private=True, no_store=True)
         return response
 
 

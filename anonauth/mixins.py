@@ -18,7 +18,7 @@ class PermanentRequiredMixin(View):
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., Any]:
-        guard = permanent_required(login_url=cls.login_url, upgrade_url=cls.upgrade_url)
+        guard = permanent_required(**_urls(cls, initkwargs, "login_url", "upgrade_url"))
         guarded: Callable[..., Any] = guard(super().as_view(**initkwargs))
         return guarded
 
@@ -31,7 +31,7 @@ class GuestRequiredMixin(View):
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., Any]:
-        guard = guest_required(login_url=cls.login_url, permanent_url=cls.permanent_url)
+        guard = guest_required(**_urls(cls, initkwargs, "login_url", "permanent_url"))
         guarded: Callable[..., Any] = guard(super().as_view(**initkwargs))
         return guarded
 
@@ -43,3 +43,7 @@ class SignInGuestMixin(View):
     def as_view(cls, **initkwargs: Any) -> Callable[..., Any]:
         guarded: Callable[..., Any] = sign_in_guest(super().as_view(**initkwargs))
         return guarded
+
+
+def _urls(view: type[View], initkwargs: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: initkwargs.get(name, getattr(view, name)) for name in names}

@@ -47,24 +47,24 @@ class GuestQuerySet(models.QuerySet[M]):
 class GuestManagerMixin(models.Manager[M]):
     """Adds the questions about guests to a manager: ``class MyManager(GuestManagerMixin, BaseUserManager)``."""
 
-    def get_queryset(self) -> GuestQuerySet[M]:
-        return GuestQuerySet(self.model, using=self._db)
-
-    def guests(self) -> GuestQuerySet[M]:
+    def guests(self) -> models.QuerySet[M]:
         """Return the anonymous users."""
-        return self.get_queryset().guests()
+        return self.get_queryset().filter(is_guest=True)
 
-    def permanent(self) -> GuestQuerySet[M]:
+    def permanent(self) -> models.QuerySet[M]:
         """Return everybody else."""
-        return self.get_queryset().permanent()
+        return self.get_queryset().filter(is_guest=False)
 
-    def stale(self, *, before: datetime) -> GuestQuerySet[M]:
+    def stale(self, *, before: datetime) -> models.QuerySet[M]:
         """Return the guests who were last seen before a moment."""
-        return self.get_queryset().stale(before=before)
+        return self.get_queryset().filter(is_guest=True, last_seen_at__lt=before)
 
 
 class GuestUserManager(GuestManagerMixin[U], UserManager[U]):
     """Django's ``UserManager`` with ``guests()``, ``permanent()`` and ``stale()``."""
+
+    def get_queryset(self) -> GuestQuerySet[U]:
+        return GuestQuerySet(self.model, using=self._db)
 
     use_in_migrations = False  # so that no project's migration imports anonauth
 
@@ -97,7 +97,7 @@ class GuestMixin(UserBase):
             models.Index(
                 fields=["last_seen_at"],
                 condition=models.Q(is_guest=True),
-                name="%(class)s_stale_guests",
+                name="%(class)s_stale",
             )
         ]
 
@@ -222,4 +222,5 @@ def is_guest(user: Any) -> bool:
 
 def is_permanent(user: Any) -> bool:
     """Tell whether a user, of any kind and also ``AnonymousUser``, is signed in and no guest; no query."""
-    return user is not None and bool(user.is_authenticated) and not user.is_guest
+    # Who does not know whether he is a guest, e.g. a token's user of another library, is none who has proved anything.
+    return getattr(user, "is_guest", None) is False and bool(user.is_authenticated)

@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.contrib.auth import get_user
 from django.http import HttpRequest
 
 from anonauth.api.entrance import admit, enter
 from anonauth.credentials import SessionCredentials
+from anonauth.exceptions import UserInactive
+from anonauth.flows.last_seen import SETS_COOKIE
 from anonauth.guards import SAFE_METHODS, check_same_site
 from anonauth.models import is_guest, is_permanent
 
-__all__ = ["asign_in", "is_guest", "is_permanent", "sign_in", "was_signed_in"]
+__all__ = ["asign_in", "is_guest", "is_permanent", "sign_in"]
 
 #: Where the widgets of Turnstile, hCaptcha and reCAPTCHA put their token into a form.
 CAPTCHA_FIELDS = (
@@ -48,11 +51,15 @@ def sign_in(
     """
     user: Any = request.user
     if user.is_authenticated:
-        return user
+        return _active(user)
     if request.method in SAFE_METHODS:
         raise ValueError(f"sign_in() was called in a {request.method} request; call it in a POST.")
-    ip = admit(request)
     check_same_site(request, sets_cookie=True)
+    # A view of REST framework may be one that does not look at the session.
+    user = get_user(request)
+    if user.is_authenticated:
+        return _active(user)
+    ip = admit(request)
     kind = SessionCredentials()
     entered = enter(
         request,
@@ -63,7 +70,7 @@ def sign_in(
         key=idempotency_key or request.headers.get("Idempotency-Key"),
     )
     kind.issue(request, entered.user)
-    request.META["anonauth.signed_in"] = True
+    request.META[SETS_COOKIE] = True
     return entered.user
 
 
@@ -78,9 +85,11 @@ async def asign_in(request: HttpRequest, **options: Any) -> Any:
     return user
 
 
-def was_signed_in(request: HttpRequest) -> bool:
-    """Tell whether this very request made its visitor a guest: nobody may cache the answer."""
-    return bool(request.META.get("anonauth.signed_in"))
+def _active(user: Any) -> Any:
+    # Some backends let a banned user keep his session.
+    if is_guest(user) and not user.is_active:
+        raise UserInactive
+    return user
 
 
 def _captcha_token(request: HttpRequest) -> str | None:

@@ -7,7 +7,12 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import include, path
 from django.views import View
+from django.views.decorators.cache import cache_control
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
+from anonauth.contrib.simplejwt.authentication import JWTAuthentication
 from anonauth.decorators import guest_required, permanent_required, sign_in_guest
 from anonauth.mixins import GuestRequiredMixin, PermanentRequiredMixin, SignInGuestMixin
 from anonauth.shortcuts import asign_in, sign_in
@@ -91,6 +96,21 @@ async def abasket(request: HttpRequest) -> HttpResponse:
     return who(user)
 
 
+@cache_control(public=True, max_age=300)
+def public(request: HttpRequest) -> HttpResponse:
+    return who(request.user)
+
+
+class Rest(APIView):
+    """A view of a project whose API knows tokens only."""
+
+    authentication_classes = (JWTAuthentication,)
+    permission_classes = ()
+
+    def post(self, request: Request) -> Response:
+        return Response({"id": str(sign_in(request).pk)})
+
+
 def open_page(request: HttpRequest) -> HttpResponse:
     return HttpResponse("everybody reads this")
 
@@ -112,4 +132,7 @@ urlpatterns = [
     path("basket/", basket),
     path("abasket/", abasket),
     path("open/", open_page),
+    path("public/", public),
+    path("rest/", Rest.as_view()),
+    path("class/elsewhere/", Permanent.as_view(login_url="/in/", upgrade_url="/up/")),
 ]

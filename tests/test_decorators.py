@@ -64,6 +64,13 @@ def test_the_decorator_may_name_other_places() -> None:
     assert Client().get("/permanent-elsewhere/")["Location"] == "/in/?back=/permanent-elsewhere/"
 
 
+def test_a_class_may_name_other_places_in_the_urlconf() -> None:
+    client, _ = signed_in(is_guest=True)
+
+    assert client.get("/class/elsewhere/")["Location"] == "/up/?next=/class/elsewhere/"
+    assert Client().get("/class/elsewhere/")["Location"] == "/in/?next=/class/elsewhere/"
+
+
 def test_the_way_back_cannot_lead_to_another_site(client: Client) -> None:
     answer = client.get("/permanent/", {"next": "https://evil.example"})
     assert answer["Location"].startswith("/accounts/login/?next=/permanent/")

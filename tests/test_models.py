@@ -9,12 +9,13 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
-from django.db import connection
+from django.db import connection, models
 from django.forms import modelform_factory
 from django.utils import timezone
 from rest_framework import serializers
+from rest_framework_simplejwt.models import TokenUser
 
-from anonauth.models import is_guest, is_permanent
+from anonauth.models import GuestManagerMixin, is_guest, is_permanent
 
 if TYPE_CHECKING:
     from pytest_django import Settings
@@ -56,17 +57,17 @@ def test_stale_guests_are_a_range_of_the_partial_index() -> None:
         cursor.execute("ANALYZE testapp_user" if connection.vendor == "postgresql" else "ANALYZE")
     plan = User.objects.stale(before=timezone.now() - timedelta(days=30)).only("pk").explain()
 
-    assert "user_stale_guests" in plan
+    assert "user_stale" in plan
     with connection.cursor() as cursor:
         constraints = connection.introspection.get_constraints(cursor, "testapp_user")
         sql = (
-            "SELECT indexdef FROM pg_indexes WHERE indexname = 'user_stale_guests'"
+            "SELECT indexdef FROM pg_indexes WHERE indexname = 'user_stale'"
             if connection.vendor == "postgresql"
-            else "SELECT sql FROM sqlite_master WHERE name = 'user_stale_guests'"
+            else "SELECT sql FROM sqlite_master WHERE name = 'user_stale'"
         )
         cursor.execute(sql)
         (definition,) = cursor.fetchone() or ("",)
-    assert constraints["user_stale_guests"]["columns"] == ["last_seen_at"]
+    assert constraints["user_stale"]["columns"] == ["last_seen_at"]
     assert "WHERE" in definition
 
 
@@ -161,6 +162,28 @@ def test_a_projects_migrations_do_not_depend_on_our_fields() -> None:
     ):
         field: Any = User._meta.get_field(name)
         assert field.deconstruct()[1].startswith("django.db.models.")
+
+
+def test_a_manager_of_the_projects_own_keeps_its_filter() -> None:
+    class Visible(models.Manager[Any]):
+        def get_queryset(self) -> Any:
+            return super().get_queryset().filter(is_active=True)
+
+    class Manager(GuestManagerMixin[Any], Visible):
+        pass
+
+    manager = Manager()
+    manager.model = User
+
+    assert "is_active" in str(manager.guests().query)
+    assert "is_active" in str(manager.permanent().query)
+
+
+def test_who_does_not_know_whether_he_is_a_guest_is_not_permanent() -> None:
+    stock = TokenUser({"user_id": "1"})  # type: ignore[arg-type]
+
+    assert stock.is_authenticated
+    assert not is_permanent(stock)
 
 
 def test_visitors_are_neither_guests_nor_permanent() -> None:

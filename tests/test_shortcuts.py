@@ -161,6 +161,36 @@ def test_the_session_of_a_guest_who_returns_lives_as_long_as_his_data(client: Cl
     assert answer.cookies["sessionid"]["max-age"] == 30 * 86400
 
 
+def test_a_public_page_that_renews_the_cookie_is_not_public_this_time(client: Client) -> None:
+    client.post("/welcome/")
+    User.objects.update(last_seen_at=seen(days_ago=29))
+
+    renewed, usual = client.get("/public/"), client.get("/public/")
+
+    assert "sessionid" in renewed.cookies
+    assert set(renewed["Cache-Control"].split(", ")) >= {"private", "no-store"}
+    assert "public" not in renewed["Cache-Control"]
+    assert "public" in usual["Cache-Control"]
+
+
+def test_a_banned_guest_gets_no_further_where_the_backend_lets_him_in(
+    client: Client, settings: Settings
+) -> None:
+    settings.AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.AllowAllUsersModelBackend"]
+    client.post("/basket/")
+    User.objects.update(is_active=False)
+
+    assert client.get("/guest/").status_code == 302
+    assert client.post("/basket/").status_code == 401
+
+
+def test_a_rest_view_that_ignores_sessions_finds_the_guest_in_his_session(client: Client) -> None:
+    first = client.post("/rest/").json()
+
+    assert client.post("/rest/").json() == first
+    assert User.objects.count() == 1
+
+
 def test_a_permanent_users_visit_is_nobodys_business(
     client: Client, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:

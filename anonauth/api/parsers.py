@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import IO, Any
 
@@ -12,6 +13,9 @@ from rest_framework.parsers import JSONParser
 from anonauth.api.errors import BodyTooLarge
 
 MAX_BODY = 64 * 1024  # bytes
+
+#: "\\ud83d\\ude00" is a character, "\\ud83d" alone is none: no answer and no database could hold it.
+HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class BoundedJSONParser(JSONParser):
@@ -37,7 +41,17 @@ class BoundedJSONParser(JSONParser):
             raise ParseError("JSON parse error - too deeply nested") from error
         if not isinstance(data, dict):
             raise ParseError("JSON parse error - expected an object")
+        if HALF.search(body) and not _is_text(data):
+            raise ParseError("JSON parse error - half a character")
         return data
+
+
+def _is_text(data: Any) -> bool:
+    try:
+        json.dumps(data, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _refuse(constant: str) -> None:

@@ -26,6 +26,11 @@ class IsPermanentUser(BasePermission):
     def has_permission(self, request: Request, view: APIView) -> bool:
         return is_permanent(request.user)
 
+    def has_object_permission(self, request: Request, view: APIView, obj: Any) -> bool:
+        return self.has_permission(
+            request, view
+        )  # REST framework's answer, True, would turn round under ~
+
 
 class IsGuest(BasePermission):
     """Lets guests in; a permanent user is answered 403 ``not_anonymous``, a visitor 401."""
@@ -34,6 +39,9 @@ class IsGuest(BasePermission):
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         return is_guest(request.user)
+
+    def has_object_permission(self, request: Request, view: APIView, obj: Any) -> bool:
+        return self.has_permission(request, view)
 
 
 class IsPermanentUserOrReadOnly(IsPermanentUser):

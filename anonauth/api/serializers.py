@@ -28,7 +28,9 @@ class SignInSerializer(StrictSerializer):
     """The body of ``POST anonymous/``."""
 
     profile = serializers.DictField(required=False)
-    captcha_token = serializers.CharField(required=False, allow_null=True, max_length=MAX_TOKEN)
+    captcha_token = serializers.CharField(
+        required=False, allow_null=True, allow_blank=True, max_length=MAX_TOKEN
+    )
     credentials = serializers.CharField(required=False, max_length=32)
 
     def validate_profile(self, value: dict[str, Any]) -> Any:

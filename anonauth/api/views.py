@@ -5,10 +5,12 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from django.db import connections, transaction
 from django.utils.cache import patch_vary_headers
 from django.utils.module_loading import import_string
 from rest_framework import status
 from rest_framework.authentication import BaseAuthentication
+from rest_framework.metadata import SimpleMetadata
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -46,6 +48,18 @@ class AnonauthView(APIView):
     permission_classes: Any = ()
     throttle_classes = ()
     versioning_class = None
+    metadata_class = SimpleMetadata
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Any:
+        """Keep the endpoint out of ATOMIC_REQUESTS: each flow opens its own transaction, the network stays outside.
+
+        SECURITY: with it a refusal would also roll back what it counted, e.g. the attempts at a code.
+        """
+        view = super().as_view(**initkwargs)
+        for alias in connections:
+            view = transaction.non_atomic_requests(using=alias)(view)
+        return view
 
     def get_authenticators(self) -> list[BaseAuthentication]:
         return [made() for made in _authentication_classes(get_settings().credentials)]
@@ -83,6 +97,7 @@ class AnonymousView(AnonauthView):
         data = validated(SignInSerializer, request) if request.data else {}
         kind = get_credentials(data.get("credentials"))
         check_same_site(request._request, sets_cookie=kind.sets_cookie)
+        kind.check_request(request._request, request.user)
         if here:
             return signed_in(request, kind, request.user)
         entered = enter(

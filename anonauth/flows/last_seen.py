@@ -12,6 +12,9 @@ from django.utils import timezone
 
 from anonauth.conf import get_settings
 
+#: In ``request.META``: this very request gave, or renewed, the cookie of a guest's session.
+SETS_COOKIE = "anonauth.sets_cookie"
+
 
 def touch(user: Any, *, interval: timedelta) -> bool:
     """Write a guest's ``last_seen_at`` if it is older than the interval; one UPDATE, else nothing.
@@ -41,3 +44,5 @@ def remember_visit(request: HttpRequest, guest: Any) -> None:
     """
     if touch(guest, interval=get_settings().last_seen_interval):
         request.session.modified = True
+        # SECURITY: the answer carries his cookie now; GuestMiddleware keeps it out of shared caches.
+        request.META[SETS_COOKIE] = True

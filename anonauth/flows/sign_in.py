@@ -12,6 +12,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import IntegrityError, connections, router, transaction
+from django.db.models.signals import post_save
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext
@@ -57,7 +58,8 @@ def find_by_key(key: str) -> Any | None:
         message = gettext("Use 16 to 255 printable characters that nobody can guess, e.g. a UUID.")
         raise InvalidInput({"Idempotency-Key": [{"code": "invalid", "message": message}]})
     row = (
-        SignInKey.objects.select_related("user")
+        SignInKey.objects.using(_database())  # not a replica, which may lag behind
+        .select_related("user")
         .filter(pk=_hash(key), expires_at__gt=timezone.now())
         .first()
     )
@@ -122,10 +124,11 @@ def _create(adapter: Adapter, profile: Mapping[str, Any] | None, facts: SignInFa
 
 
 def _insert(user: Any) -> None:
-    # One statement needs no transaction of its own; inside another one a savepoint keeps a taken name harmless.
+    # One statement needs no transaction of its own; inside another one a savepoint keeps a taken name harmless, and
+    # where receivers add rows of their own, or refuse, all or nothing is written.
     database = _database()
-    inside = connections[database].in_atomic_block
-    with transaction.atomic(using=database) if inside else nullcontext():
+    several = connections[database].in_atomic_block or post_save.has_listeners(type(user))
+    with transaction.atomic(using=database) if several else nullcontext():
         user.save(force_insert=True, using=database)
 
 
@@ -144,7 +147,10 @@ def _name_is_taken(user: Any) -> bool:
     name = getattr(user, model.USERNAME_FIELD)
     return (
         name is not None
-        and model._base_manager.using(_database()).filter(**{model.USERNAME_FIELD: name}).exists()
+        and model._base_manager.using(_database())
+        .filter(**{model.USERNAME_FIELD: name})
+        .exclude(pk=user.pk)
+        .exists()
     )
 
 

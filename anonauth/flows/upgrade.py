@@ -15,7 +15,7 @@ from django.utils import timezone
 from anonauth import audit
 from anonauth.credentials import allowed_credentials, rotate_session
 from anonauth.exceptions import UserInactive, UserNotFound
-from anonauth.models import DailyTally, PendingUpgrade, SignInKey
+from anonauth.models import DailyTally, PendingUpgrade
 from anonauth.signals import guest_upgraded
 
 
@@ -81,7 +81,6 @@ def _write(row: Any, database: str) -> None:
     get_user_model()._base_manager.using(database).filter(pk=row.pk).update(**changes)
     for name, value in changes.items():
         setattr(row, name, value)
-    SignInKey.objects.filter(user_id=row.pk).delete()
     PendingUpgrade.objects.filter(user_id=row.pk).delete()
     for kind in allowed_credentials().values():
         kind.forget(row)

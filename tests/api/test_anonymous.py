@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import jwt
 import pytest
 from django.contrib.auth import authenticate, get_user_model
-from django.db import OperationalError
+from django.db import IntegrityError, OperationalError
+from django.db.models.signals import post_save
 from django.utils import timezone
 from rest_framework import serializers
 
 from anonauth.adapter import Adapter, get_adapter
 from anonauth.flows.sign_in import SignInFacts
+from anonauth.flows.upgrade import upgrade
 from anonauth.models import SignInKey
 from anonauth.signals import guest_created
 from tests.client import Api
@@ -261,7 +263,7 @@ def test_a_key_finds_nobody_after_its_window(api: Api) -> None:
 
 def test_a_key_does_not_open_the_account_that_its_guest_became(api: Api) -> None:
     api.post("anonymous/", Idempotency_Key=KEY)
-    User.objects.update(is_guest=False)
+    upgrade(User.objects.get(), method="email")
 
     answer = Api().post("anonymous/", Idempotency_Key=KEY)
 
@@ -381,6 +383,8 @@ def test_no_profile_gives_rights(api: Api, settings: Settings, adapter: str) -> 
         (b"\xff\xfe", 400, "parse_error"),
         (b"\xff", 400, "parse_error"),
         ('{"profile": {"a": NaN}}', 400, "parse_error"),
+        ('{"\\ud800": 1}', 400, "parse_error"),
+        ('{"profile": {"\\udfff": 1}}', 400, "parse_error"),
         ('{"profile": {"a": -Infinity}}', 400, "parse_error"),
         ('{"profile": {"a": ' + "9" * 5000 + "}}", 400, "parse_error"),
         ('{"profile": 1}', 400, "invalid"),
@@ -655,6 +659,60 @@ def test_a_guests_token_does_not_log_out_who_is_logged_in_in_this_browser(api: A
     assert api.delete("user/").status_code == 204
     api.tokens = {}
     assert api.get("user/").json()["id"] == str(ann.pk)
+
+
+def test_a_guests_token_does_not_sign_out_another_guest_in_this_browser(api: Api) -> None:
+    other = api.sign_in(credentials="session")
+    api.http.cookies["kept"] = "1"
+    mine = Api()
+    mine.sign_in()
+    api.tokens = mine.tokens
+
+    answer = api.post("anonymous/", {"credentials": "session"})
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "would_lose_data")
+    api.tokens = {}
+    assert api.get("user/").json()["id"] == other["id"]
+
+
+def test_where_there_are_no_sessions_none_is_promised(api: Api, settings: Settings) -> None:
+    settings.MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]
+
+    answer = api.post("anonymous/", {"credentials": "session"})
+
+    assert answer.json()["fields"]["credentials"][0]["code"] == "unavailable"
+    assert not User.objects.exists()
+    api.sign_in()
+    assert api.delete("user/").status_code == 204
+
+
+def test_a_receiver_that_refuses_the_row_leaves_none(api: Api) -> None:
+    def receiver(**kwargs: Any) -> None:
+        if kwargs["created"]:
+            raise IntegrityError("UNIQUE constraint failed: crm_contact.email")
+
+    post_save.connect(receiver, sender=User)
+    try:
+        with pytest.raises(IntegrityError, match="crm_contact"):
+            api.post("anonymous/")
+    finally:
+        post_save.disconnect(receiver, sender=User)
+
+    assert not User.objects.exists()
+
+
+def test_a_body_beyond_djangos_own_limit_is_too_large_too(api: Api) -> None:
+    answer = api.post("anonymous/", '{"profile": "' + "x" * 3_000_000 + '"}')
+
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+
+
+def test_a_character_in_two_halves_is_text(api: Api, settings: Settings) -> None:
+    settings.ANONAUTH_PROFILE_SERIALIZER = PROFILE
+
+    api.post("anonymous/", '{"profile": {"nickname": "\\ud83d\\ude00"}}')
+
+    assert User.objects.get().nickname == "😀"
 
 
 def test_a_session_cannot_be_used_by_a_form_of_another_site(api: Api) -> None:

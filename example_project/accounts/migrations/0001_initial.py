@@ -39,7 +39,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'abstract': False,
-                'indexes': [models.Index(condition=models.Q(('is_guest', True)), fields=['last_seen_at'], name='user_stale_guests')],
+                'indexes': [models.Index(condition=models.Q(('is_guest', True)), fields=['last_seen_at'], name='user_stale')],
             },
         ),
     ]

@@ -43,7 +43,7 @@ def check_open(request: HttpRequest) -> None:
         raise SignupClosed
 
 
-def limit_address(request: HttpRequest, address: str) -> None:
+def limit_address(address: str) -> None:
     """Count a message to an address, whoever asks for it.
 
     Raises:

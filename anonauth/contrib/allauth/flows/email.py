@@ -128,7 +128,7 @@ def owner_of(address: str, *, except_for: Any) -> Any | None:
 
 def _send(request: HttpRequest, *, user: Any, address: str, password: str, name: str) -> None:
     # SECURITY: enumeration. From here on a free and a taken address cost the same statements, one mail, one answer.
-    limit_address(request, address)
+    limit_address(address)
     owner = owner_of(address, except_for=user)
     adapter = get_adapter(request)
     code = adapter.generate_email_verification_code()

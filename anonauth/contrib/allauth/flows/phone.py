@@ -107,7 +107,7 @@ def _check_available() -> None:
 
 def _send(request: HttpRequest, *, user: Any, number: str, password: str, name: str) -> None:
     # SECURITY: enumeration. Nobody looks whether the number has an owner before it is proved.
-    limit_address(request, number)
+    limit_address(number)
     adapter = get_adapter(request)
     code = adapter.generate_phone_verification_code(user=user, phone=number)
 

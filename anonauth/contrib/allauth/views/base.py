@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from django.db import connections, transaction
 from django.http import HttpRequest
 from rest_framework.request import Request
 
@@ -15,22 +13,7 @@ from anonauth.api.throttles import check_rate_limits
 from anonauth.api.views import AnonauthView
 
 
-class ProofView(AnonauthView):
-    """An endpoint outside of ATOMIC_REQUESTS.
-
-    SECURITY: with it, the refusal of a wrong code would roll the count of attempts back; and a transaction would stay
-    open while a mail is sent.
-    """
-
-    @classmethod
-    def as_view(cls, **initkwargs: Any) -> Any:
-        view = super().as_view(**initkwargs)
-        for alias in connections:
-            view = transaction.non_atomic_requests(using=alias)(view)
-        return view
-
-
-class GuestProofView(ProofView):
+class GuestProofView(AnonauthView):
     """For guests alone: a permanent user is answered 403 ``not_anonymous``, a visitor 401."""
 
     permission_classes = (IsGuest,)

@@ -15,11 +15,11 @@ from anonauth.adapter import get_adapter
 from anonauth.api.answers import kind_at_hand, signed_in
 from anonauth.api.permissions import IsPermanentUser
 from anonauth.api.serializers import StrictSerializer
-from anonauth.api.views import validated
+from anonauth.api.views import AnonauthView, validated
 from anonauth.conf import get_settings
 from anonauth.contrib.allauth.flows.login import check_password
 from anonauth.contrib.allauth.flows.password import set_first_password
-from anonauth.contrib.allauth.views.base import ProofView, limit
+from anonauth.contrib.allauth.views.base import limit
 from anonauth.credentials import allowed_credentials
 
 
@@ -43,7 +43,7 @@ class TokenSerializer(PasswordSerializer):
         return super().validate(attrs)
 
 
-class PasswordView(ProofView):
+class PasswordView(AnonauthView):
     """The first password."""
 
     permission_classes = (IsPermanentUser,)
@@ -58,7 +58,7 @@ class PasswordView(ProofView):
         return Response(body | kind.renew(request._request, user))
 
 
-class TokenView(ProofView):
+class TokenView(AnonauthView):
     """Tokens for a name and a password."""
 
     def get_authenticators(self) -> list[BaseAuthentication]:
