@@ -53,6 +53,7 @@ def test_a_guest_who_types_the_code_is_permanent_and_the_same_row(guest: Api) ->
 
     assert answer.status_code == 200
     assert (answer.json()["user"]["id"], answer.json()["user"]["is_anonymous"]) == (key, False)
+    assert answer.json()["user"]["identities"] == [{"type": "phone", "phone": NUMBER}]
     assert [number for number, _ in sms] == [NUMBER]
     user = User.objects.get()
     assert (user.phone, user.phone_verified, user.is_guest) == (NUMBER, True, False)

@@ -154,7 +154,8 @@ def _adopt(request: HttpRequest, user: Any, row: Any, found: PendingUpgrade) -> 
         if owner is None or owner.pk == user.pk:
             raise
         return owner
-    for name, value in changes.items():
-        setattr(user, name, value)
+    # The caller answers with his instance: it has to know the number, in whichever column the project keeps it.
+    for field in row._meta.concrete_fields:
+        setattr(user, field.attname, getattr(row, field.attname))
     upgrade(user, method=METHOD, request=request)
     return None
