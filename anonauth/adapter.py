@@ -118,7 +118,9 @@ class Adapter:
         }
 
     def email_of(self, user: Any) -> str | None:
-        """Return the user's address, or None where there is none or only a placeholder."""
+        """Return the user's address, or None where there is none, only a placeholder, or no proof of it."""
+        if user.is_guest:
+            return None  # on the row may be what he typed into a sign-up form and has not proved yet
         name = user.get_email_field_name()
         email: str = getattr(user, name, None) or ""
         return None if not email or email.endswith(".invalid") else email

@@ -59,7 +59,7 @@ class RateLimitUnavailable(AnonauthError):
     """The cache that counts attempts does not answer (see ANONAUTH_FAIL_OPEN)."""
 
     code = "rate_limit_unavailable"
-    default_message = _("Anonymous sign-in is not available at this moment. Try again soon.")
+    default_message = _("Attempts cannot be counted at this moment. Try again soon.")
 
 
 class CaptchaFailed(AnonauthError):

@@ -79,8 +79,15 @@ def test_a_permanent_user_is_not_anonymous_and_is_never_purged(api: Api) -> None
 
 
 def test_a_placeholder_is_not_shown_as_an_address(api: Api) -> None:
+    user = User.objects.create_user("ann", "ann@guest.invalid")
+    api.http.force_login(user)
+
+    assert api.get("user/").json()["email"] is None
+
+
+def test_an_address_that_a_guest_has_not_proved_is_not_called_his(api: Api) -> None:
     api.sign_in()
-    User.objects.update(email="guest-1@guest.invalid")
+    User.objects.update(email="victim@example.com")
 
     assert api.get("user/").json()["email"] is None
 
