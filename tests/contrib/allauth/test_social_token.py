@@ -468,7 +468,7 @@ def test_the_user_is_told_by_mail_where_the_project_wants_it(
     assert mail.to == ["zoe@example.com"]
 
 
-def test_a_token_is_eighteen_statements(api: Api, guest: Any, oidc: OIDCProvider) -> None:
+def test_a_token_is_seventeen_statements(api: Api, guest: Any, oidc: OIDCProvider) -> None:
     token = oidc.id_token(email=None)
     with CaptureQueriesContext(connection) as queries:
         keep_tokens(api, api.post(PATH, {"id_token": token}))
@@ -486,9 +486,8 @@ def test_a_token_is_eighteen_statements(api: Api, guest: Any, oidc: OIDCProvider
         "SELECT socialaccount_socialaccount",  # whose account
         "UPDATE testapp_user",  # allauth's save()
         "INSERT socialaccount_socialaccount",
-        "SELECT testapp_user",  # the upgrade itself, four here and the tally on commit
+        "SELECT testapp_user",  # the upgrade itself, three here and the tally on commit
         "UPDATE testapp_user",
-        "DELETE anonauth_signinkey",
         "DELETE anonauth_pendingupgrade",
         "SELECT account_emailaddress",  # the answer
         "SELECT socialaccount_socialaccount",
