@@ -34,7 +34,7 @@ class BoundedJSONParser(JSONParser):
         if len(body) > MAX_BODY:
             raise BodyTooLarge
         try:
-            data = json.loads(body, parse_constant=_refuse)
+            data = json.loads(body.decode(), parse_constant=_refuse)
         except ValueError as error:
             raise ParseError(f"JSON parse error - {error}") from error
         except RecursionError as error:  # "[[[[…": ten kilobytes suffice

@@ -348,6 +348,8 @@ def test_the_charset_of_a_request_changes_nothing(charset: str) -> None:
         ("utf-7", b"{+ACI-credentials+ACI-: +ACI-session+ACI-}"),
         ("hex", b'{"credentials": "session"}'.hex().encode()),
         ("latin-1", '{"credentials": "\xe9"}'.encode("latin-1")),
+        ("utf-16", '{"credentials": "session"}'.encode("utf-16")),
+        ("utf-32", '{"credentials": "session"}'.encode("utf-32")),
     ],
 )
 def test_nothing_but_utf_8_is_decoded_or_unpacked(charset: str, body: bytes) -> None:
