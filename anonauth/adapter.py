@@ -120,7 +120,8 @@ class Adapter:
     def email_of(self, user: Any) -> str | None:
         """Return the user's address, or None where there is none, only a placeholder, or no proof of it."""
         if user.is_guest:
-            return None  # on the row may be what he typed into a sign-up form and has not proved yet
+            # On the row may be what he typed into a sign-up form and has not proved yet.
+            return None
         name = user.get_email_field_name()
         email: str = getattr(user, name, None) or ""
         return None if not email or email.endswith(".invalid") else email
