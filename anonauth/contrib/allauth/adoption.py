@@ -15,7 +15,7 @@ from django.http import HttpRequest
 from anonauth.exceptions import AlreadyPermanent
 from anonauth.flows.upgrade import lock
 
-#: Marks the instance of a guest whom the very request at hand signs up.
+#: Marks the instance of a guest whom the very request at hand signs up; holds the password that his row had then.
 ADOPTED = "_anonauth_adopted"
 
 
@@ -23,7 +23,7 @@ def adopt(guest: Any) -> Any:
     """Return the guest in the state in which allauth expects a new user."""
     user_username(guest, "")  # chosen in the form, or generated from the address
     guest.last_login = None  # tells allauth that this is a sign-up
-    setattr(guest, ADOPTED, True)
+    setattr(guest, ADOPTED, guest.password)
     return guest
 
 
@@ -48,8 +48,10 @@ def still_a_guest(user: Any) -> Iterator[None]:
     """Lock the row of a guest while allauth writes the sign-up to it."""
     database = router.db_for_write(type(user))
     with transaction.atomic(using=database):
-        # Another tab may have finished a sign-up: this one must not overwrite a permanent account.
-        if not lock(user.pk, database).is_guest:
+        row = lock(user.pk, database)
+        # Another tab may have finished a sign-up, or the form was sent twice and the first one is being served: each
+        # sign-up writes a password, if only an unusable one. This one must not overwrite what that one made.
+        if not row.is_guest or row.password != getattr(user, ADOPTED, row.password):
             raise AlreadyPermanent
         # setup_user_email() insists that a new user has none; what he once started to claim is given up.
         EmailAddress.objects.filter(user=user, verified=False).delete()
