@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.suites import run_suite
+
 SUITES = sorted(path.name for path in Path(__file__).parent.glob("suite_*.py"))
 
 
@@ -24,7 +23,6 @@ def environment() -> dict[str, str]:
     return {
         **clean,
         "DATABASE_URL": url or "sqlite://:memory:",
-        "DJANGO_SETTINGS_MODULE": "example_project.settings",
         "DEBUG": "1",
         "CACHE_URL": "",
         "EMAIL_FILE_PATH": "",
@@ -35,26 +33,13 @@ def environment() -> dict[str, str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("suite", SUITES)
 def test_the_shops_suite_passes(suite: str) -> None:
-    run = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            f"tests/example_project/{suite}",
-            "--ds=example_project.settings",
-            "-p",
-            "no:cacheprovider",
-        ],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
+    printed = run_suite(
+        f"tests/example_project/{suite}",
+        settings="example_project.settings",
+        environment=environment(),
     )
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert " passed" in run.stdout
     if os.environ.get("TEST_DATABASE_URL"):
-        assert " skipped" not in run.stdout
+        assert " skipped" not in printed
 
 
 def test_pages_api_and_upgrades_have_a_suite_each() -> None:

@@ -15,17 +15,16 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from anonauth.adapter import get_adapter
 from anonauth.api.answers import kind_at_hand, signed_in
 from anonauth.api.permissions import IsGuest
 from anonauth.api.serializers import StrictSerializer
-from anonauth.api.throttles import check_rate_limits
 from anonauth.api.views import AnonauthView, validated
 from anonauth.conf import get_settings
 from anonauth.contrib.allauth.flows import social_redirect
 from anonauth.contrib.allauth.flows.provider_token import verify_token
 from anonauth.contrib.allauth.flows.social import join
 from anonauth.contrib.allauth.pages import refused
+from anonauth.contrib.allauth.views.base import limit
 from anonauth.exceptions import AnonauthError
 from anonauth.guards import check_person
 
@@ -74,9 +73,7 @@ class _SocialView(AnonauthView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        ip = get_adapter().client_ip(request._request)
-        rates = get_settings().verify_rate_limits
-        check_rate_limits(group=GROUP, rates=rates, ip=ip)
+        limit(request, group=GROUP, rates=get_settings().verify_rate_limits)
 
     def joined(self, request: Request, sociallogin: Any) -> Response:
         """Join what was proved to the user at hand, and answer with him."""
