@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractUser, UserManager
-from django.db import models
+from django.db import models, router
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -224,3 +225,8 @@ def is_permanent(user: Any) -> bool:
     """Tell whether a user, of any kind and also ``AnonymousUser``, is signed in and no guest; no query."""
     # Who does not know whether he is a guest, e.g. a token's user of another library, is none who has proved anything.
     return getattr(user, "is_guest", None) is False and bool(user.is_authenticated)
+
+
+def user_database() -> str:
+    """Return the alias of the database in which users are written; no replica of it."""
+    return router.db_for_write(get_user_model())

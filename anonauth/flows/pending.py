@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.contrib.auth import get_user_model
-from django.db import router, transaction
+from django.db import transaction
 from django.db.models import Count, F, Min, QuerySet
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
@@ -28,7 +27,7 @@ from anonauth.exceptions import (
     UserInactive,
 )
 from anonauth.flows.upgrade import lock
-from anonauth.models import PendingUpgrade
+from anonauth.models import PendingUpgrade, user_database
 
 logger = logging.getLogger("anonauth")
 
@@ -152,17 +151,12 @@ def lock_guest(user: Any) -> Any:
         UserNotFound, UserInactive
         NotAnonymous: he is permanent already; a stale token must not change his addresses.
     """
-    row = lock(user.pk, database())
+    row = lock(user.pk, user_database())
     if not row.is_active:
         raise UserInactive
     if not row.is_guest:
         raise NotAnonymous
     return row
-
-
-def database() -> str:
-    """Return the alias of the database in which users are written."""
-    return router.db_for_write(get_user_model())
 
 
 def forget_expired(*, before: datetime) -> int:
@@ -174,7 +168,7 @@ def _reserve(
     user: Any, method: str, wanted: dict[str, Any], *, rules: CodeRules, now: datetime
 ) -> PendingUpgrade | None:
     """Write the pending upgrade, before anything is sent; returns the one that it replaced."""
-    with transaction.atomic(using=database()):
+    with transaction.atomic(using=user_database()):
         lock_guest(user)
         before = _of(user, method).first()
         if before is None:

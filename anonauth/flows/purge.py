@@ -6,13 +6,14 @@ from functools import partial
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.db import IntegrityError, router, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError, RestrictedError
 
 from anonauth import audit
 from anonauth.adapter import get_adapter
 from anonauth.credentials import allowed_credentials
 from anonauth.exceptions import NotAnonymous, ProtectedData
+from anonauth.models import user_database
 from anonauth.signals import guest_purged
 
 
@@ -30,7 +31,7 @@ def purge_guest(*, user_id: Any) -> bool:
         ProtectedData: PROTECT, RESTRICT, a constraint or the adapter's ``can_purge`` forbids it; nothing was deleted.
     """
     model = get_user_model()
-    database = router.db_for_write(model)
+    database = user_database()
     try:
         with transaction.atomic(using=database):
             # Locked, and the flag read under the lock: an upgrade that runs at the same time wins or waits.

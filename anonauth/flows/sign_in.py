@@ -10,8 +10,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from django.contrib.auth import get_user_model
-from django.db import IntegrityError, connections, router, transaction
+from django.db import IntegrityError, connections, transaction
 from django.db.models.signals import post_save
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
@@ -21,7 +20,7 @@ from anonauth import audit
 from anonauth.adapter import Adapter, get_adapter
 from anonauth.capacity import count_one
 from anonauth.exceptions import IdempotencyKeyUsed, InvalidInput, UsernamesExhausted
-from anonauth.models import SignInKey
+from anonauth.models import SignInKey, user_database
 from anonauth.signals import guest_created
 
 NAME_ATTEMPTS = 5
@@ -58,7 +57,7 @@ def find_by_key(key: str) -> Any | None:
         message = gettext("Use 16 to 255 printable characters that nobody can guess, e.g. a UUID.")
         raise InvalidInput({"Idempotency-Key": [{"code": "invalid", "message": message}]})
     row = (
-        SignInKey.objects.using(_database())  # not a replica, which may lag behind
+        SignInKey.objects.using(user_database())  # not a replica, which may lag behind
         .select_related("user")
         .filter(pk=_hash(key), expires_at__gt=timezone.now())
         .first()
@@ -94,7 +93,7 @@ def sign_in(
     if key is None:
         return SignedIn(_create(get_adapter(), profile, facts), created=True)
     try:
-        with transaction.atomic(using=_database()):
+        with transaction.atomic(using=user_database()):
             user = _create(get_adapter(), profile, facts)
             _remember(key, user, key_window)
     except IntegrityError:
@@ -118,7 +117,9 @@ def _create(adapter: Adapter, profile: Mapping[str, Any] | None, facts: SignInFa
             if not _name_is_taken(user):
                 raise
         else:
-            transaction.on_commit(partial(_announce, user, facts), using=_database(), robust=True)
+            transaction.on_commit(
+                partial(_announce, user, facts), using=user_database(), robust=True
+            )
             return user
     raise UsernamesExhausted
 
@@ -126,7 +127,7 @@ def _create(adapter: Adapter, profile: Mapping[str, Any] | None, facts: SignInFa
 def _insert(user: Any) -> None:
     # One statement needs no transaction of its own; inside another one a savepoint keeps a taken name harmless, and
     # where receivers add rows of their own, or refuse, all or nothing is written.
-    database = _database()
+    database = user_database()
     several = connections[database].in_atomic_block or post_save.has_listeners(type(user))
     with transaction.atomic(using=database) if several else nullcontext():
         user.save(force_insert=True, using=database)
@@ -147,7 +148,7 @@ def _name_is_taken(user: Any) -> bool:
     name = getattr(user, model.USERNAME_FIELD)
     return (
         name is not None
-        and model._base_manager.using(_database())
+        and model._base_manager.using(user_database())
         .filter(**{model.USERNAME_FIELD: name})
         .exclude(pk=user.pk)
         .exists()
@@ -162,10 +163,6 @@ def _remember(key: str, user: Any, window: timedelta) -> None:
 
 def _hash(key: str) -> str:
     return salted_hmac("anonauth.sign_in_key", key, algorithm="sha256").hexdigest()
-
-
-def _database() -> str:
-    return router.db_for_write(get_user_model())
 
 
 def _announce(user: Any, facts: SignInFacts) -> None:

@@ -8,14 +8,14 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import make_password
-from django.db import router, transaction
+from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
 from anonauth import audit
 from anonauth.credentials import allowed_credentials, rotate_session
 from anonauth.exceptions import UserInactive, UserNotFound
-from anonauth.models import DailyTally, PendingUpgrade
+from anonauth.models import DailyTally, PendingUpgrade, user_database
 from anonauth.signals import guest_upgraded
 
 
@@ -37,7 +37,7 @@ def upgrade(user: Any, *, method: str, request: HttpRequest | None = None) -> bo
         UserNotFound: the row is gone, e.g. purged a moment ago.
         UserInactive: the guest is banned, and an upgrade does not undo that.
     """
-    database = router.db_for_write(get_user_model())
+    database = user_database()
     with transaction.atomic(using=database):
         row = lock(user.pk, database)
         if not row.is_active:

@@ -21,8 +21,7 @@ from allauth.account.utils import filter_users_by_email
 from allauth.core.exceptions import ImmediateHttpResponse, SignupClosedException
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.providers.base import AuthProcess
-from django.contrib.auth import get_user_model
-from django.db import IntegrityError, router, transaction
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
@@ -43,7 +42,7 @@ from anonauth.contrib.allauth.masking import (
 )
 from anonauth.credentials import rotate_session
 from anonauth.exceptions import AlreadyPermanent, RateLimited, RateLimitUnavailable
-from anonauth.models import is_guest
+from anonauth.models import is_guest, user_database
 
 #: Where an address is typed in order to have it. In a form that only looks an address up, nothing is released.
 CLAIMING = frozenset(
@@ -119,7 +118,7 @@ class AccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[misc]  # allau
 
     def confirm_email(self, request: HttpRequest, email_address: Any) -> bool:
         """Mark an address as verified and upgrade its guest, both or neither."""
-        database = router.db_for_write(get_user_model())
+        database = user_database()
         # Who is here is decided (see masking) while the link still leads to its address, not when it is used up.
         _ = request.user.is_authenticated
         try:

@@ -15,14 +15,14 @@ from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY
 from allauth.account.models import EmailAddress
 from allauth.account.utils import filter_users_by_email
 from django.apps import apps
-from django.contrib.auth import get_user_model
-from django.db import router, transaction
+from django.db import transaction
 from django.http import HttpRequest
 
 from anonauth.adapter import get_adapter
 from anonauth.contrib.allauth.door import upgrade
 from anonauth.contrib.allauth.masking import VERIFICATIONS, guest_behind, waiting_stage, waits_for
 from anonauth.flows.upgrade import lock
+from anonauth.models import user_database
 
 
 def started_by(request: HttpRequest | None, user: Any) -> bool:
@@ -57,7 +57,7 @@ def prove(user: Any, *, method: str, request: HttpRequest | None, by_starter: bo
     Raises:
         UserNotFound, UserInactive
     """
-    database = router.db_for_write(get_user_model())
+    database = user_database()
     with transaction.atomic(using=database):
         if not by_starter and lock(user.pk, database).is_guest:
             disown(user)

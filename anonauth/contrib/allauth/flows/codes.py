@@ -16,8 +16,8 @@ from django.http import HttpRequest
 from anonauth.api.throttles import check_address_limits
 from anonauth.conf import get_settings
 from anonauth.exceptions import InvalidInput, SignupClosed
-from anonauth.flows.pending import CodeRules, database
-from anonauth.models import PendingUpgrade
+from anonauth.flows.pending import CodeRules
+from anonauth.models import PendingUpgrade, user_database
 
 GROUP = "anonauth.address"
 
@@ -103,7 +103,7 @@ def proved_fields(found: PendingUpgrade) -> dict[str, Any]:
 
 def write(user: Any, changes: dict[str, Any]) -> None:
     """Write columns of a user, to the row (one UPDATE, nothing else of the instance) and to the instance."""
-    get_user_model()._base_manager.using(database()).filter(pk=user.pk).update(**changes)
+    get_user_model()._base_manager.using(user_database()).filter(pk=user.pk).update(**changes)
     for name, value in changes.items():
         setattr(user, name, value)
 

@@ -30,7 +30,7 @@ from anonauth.contrib.allauth.flows.codes import (
 )
 from anonauth.exceptions import EmailTaken
 from anonauth.flows import pending
-from anonauth.models import PendingUpgrade
+from anonauth.models import PendingUpgrade, user_database
 from anonauth.tickets import make_merge_ticket
 
 METHOD = "email"
@@ -79,7 +79,7 @@ def verify(request: HttpRequest, *, user: Any, code: str) -> None:
         NoPendingUpgrade, CodeIncorrect, UserNotFound, UserInactive, NotAnonymous
     """
     found = pending.check_code(user, method=METHOD, code=code, rules=code_rules())
-    with transaction.atomic(using=pending.database()):
+    with transaction.atomic(using=user_database()):
         pending.lock_guest(user)
         pending.use(found)
         owner = owner_of(found.target, except_for=user)
@@ -162,7 +162,7 @@ def _adopt(request: HttpRequest, user: Any, found: PendingUpgrade) -> Any | None
         row = _write(user, found)
     upgrade(user, method=METHOD, request=request)
     announce = partial(_announce, request, user, row)
-    transaction.on_commit(announce, using=pending.database(), robust=True)
+    transaction.on_commit(announce, using=user_database(), robust=True)
     return None
 
 
@@ -170,7 +170,7 @@ def _write(user: Any, found: PendingUpgrade) -> EmailAddress:
     changes = proved_fields(found)
     if column := app_settings.USER_MODEL_EMAIL_FIELD:
         changes[column] = found.target
-    with transaction.atomic(using=pending.database()):
+    with transaction.atomic(using=user_database()):
         # Whatever a guest has there is unproved: left by a sign-up on allauth's pages that he did not finish.
         EmailAddress.objects.filter(user_id=user.pk).delete()
         row = EmailAddress.objects.create(

@@ -12,9 +12,9 @@ from django.http import HttpRequest
 
 from anonauth.contrib.allauth.flows.codes import faults_of
 from anonauth.exceptions import PasswordExists, UserInactive
-from anonauth.flows.pending import database
 from anonauth.flows.sign_out import sign_out_everywhere
 from anonauth.flows.upgrade import lock
+from anonauth.models import user_database
 
 
 def set_first_password(request: HttpRequest, *, user: Any, password: str) -> None:
@@ -35,9 +35,9 @@ def set_first_password(request: HttpRequest, *, user: Any, password: str) -> Non
     adapter = get_adapter(request)
     with faults_of("password"):
         password = adapter.clean_password(password, user=user)
-    with transaction.atomic(using=database()):
+    with transaction.atomic(using=user_database()):
         # The adapter saves the whole instance, so it gets the fresh row.
-        row = lock(user.pk, database())
+        row = lock(user.pk, user_database())
         if not row.is_active:
             raise UserInactive
         if row.has_usable_password():
@@ -45,7 +45,7 @@ def set_first_password(request: HttpRequest, *, user: Any, password: str) -> Non
         adapter.set_password(row, password)
         user.password = row.password
         sign_out_everywhere(user)
-        transaction.on_commit(partial(_announce, request, user), using=database(), robust=True)
+        transaction.on_commit(partial(_announce, request, user), using=user_database(), robust=True)
 
 
 def _announce(request: HttpRequest, user: Any) -> None:

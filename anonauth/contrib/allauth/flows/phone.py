@@ -20,7 +20,7 @@ from anonauth.contrib.allauth.flows.codes import (
 )
 from anonauth.exceptions import MethodUnavailable, PhoneTaken
 from anonauth.flows import pending
-from anonauth.models import PendingUpgrade
+from anonauth.models import PendingUpgrade, user_database
 from anonauth.tickets import make_merge_ticket
 
 METHOD = "phone"
@@ -90,7 +90,7 @@ def verify(request: HttpRequest, *, user: Any, code: str) -> None:
     """
     _check_available()
     found = pending.check_code(user, method=METHOD, code=code, rules=code_rules())
-    with transaction.atomic(using=pending.database()):
+    with transaction.atomic(using=user_database()):
         row = pending.lock_guest(user)
         pending.use(found)
         owner = _owner_of(found.target, except_for=user)
@@ -145,7 +145,7 @@ def _adopt(request: HttpRequest, user: Any, row: Any, found: PendingUpgrade) -> 
     changes = proved_fields(found)
     adapter = get_adapter(request)
     try:
-        with transaction.atomic(using=pending.database()):
+        with transaction.atomic(using=user_database()):
             write(row, changes)
             adapter.set_phone(row, found.target, False)
             adapter.set_phone_verified(row, found.target)

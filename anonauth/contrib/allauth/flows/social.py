@@ -13,7 +13,6 @@ from allauth.socialaccount import signals
 from allauth.socialaccount.adapter import get_adapter
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialLogin
 from allauth.socialaccount.providers.base import AuthProcess
-from django.contrib.auth import get_user_model
 from django.core.exceptions import (
     ImproperlyConfigured,
     MultipleObjectsReturned,
@@ -33,6 +32,7 @@ from anonauth.exceptions import (
     UserInactive,
 )
 from anonauth.flows.upgrade import lock
+from anonauth.models import user_database
 from anonauth.tickets import make_merge_ticket
 
 METHOD = "social"
@@ -79,7 +79,7 @@ def join(request: HttpRequest, user: Any, sociallogin: SocialLogin) -> Any:
     """
     sociallogin.state["process"] = AuthProcess.CONNECT
     _ask_project(request, sociallogin)
-    database = router.db_for_write(get_user_model())
+    database = user_database()
     with transaction.atomic(using=database):
         row = lock(user.pk, database)
         if not row.is_active:
