@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.conf import settings
@@ -180,9 +180,11 @@ class PendingUpgrade(models.Model):
 class DailyTallyQuerySet(models.QuerySet["DailyTally"]):
     """Counting, without reading first."""
 
-    def add(self, event: str, label: str = "", *, number: int = 1) -> None:
-        """Add to today's count (in UTC) of an event; usually one UPDATE."""
-        day = timezone.now().astimezone(UTC).date()
+    def add(
+        self, event: str, label: str = "", *, number: int = 1, day: date | None = None
+    ) -> None:
+        """Add to the count of an event on a day (default: today, in UTC); usually one UPDATE."""
+        day = day or timezone.now().astimezone(UTC).date()
         found = self.filter(day=day, event=event, label=label)
         more = {"count": models.F("count") + number}
         if found.update(**more):

@@ -10,3 +10,6 @@ identity_sources: list[Callable[[Any], list[dict[str, Any]]]] = []
 
 #: () -> the ways to upgrade that work with the settings in force, e.g. ``"email"``.
 upgrade_method_sources: list[Callable[[], list[str]]] = []
+
+#: database alias -> what each table lets guests do, for ``audit_anonymous_access --tables``.
+table_audits: list[Callable[[str], list[dict[str, Any]]]] = []

@@ -1,0 +1,28 @@
+"""Counting what the users' rows can no longer tell once they are gone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from anonauth.models import DailyTally
+
+#: The event under which a day's guests are counted who have been deleted since, so that "created" stays right.
+DEPARTED = "departed"
+
+
+def count_departed(event: str, since: Iterable[datetime | None]) -> None:
+    """Count guests who are deleted now, and for the day on which each was made that he is gone.
+
+    Args:
+        event: ``"purged"`` or ``"merged"``; also the label of the days' counts.
+        since: ``guest_since`` of each; one statement for each distinct day.
+    """
+    moments = list(since)
+    if not moments:
+        return
+    DailyTally.objects.add(event, number=len(moments))
+    days = Counter(moment.astimezone(UTC).date() for moment in moments if moment is not None)
+    for day, number in days.items():
+        DailyTally.objects.add(DEPARTED, event, number=number, day=day)
