@@ -180,9 +180,7 @@ class PendingUpgrade(models.Model):
 class DailyTallyQuerySet(models.QuerySet["DailyTally"]):
     """Counting, without reading first."""
 
-    def add(
-        self, event: str, label: str = "", *, number: int = 1, day: date | None = None
-    ) -> None:
+    def add(self, event: str, label: str = "", *, number: int = 1, day: date | None = None) -> None:
         """Add to the count of an event on a day (default: today, in UTC); usually one UPDATE."""
         day = day or timezone.now().astimezone(UTC).date()
         found = self.filter(day=day, event=event, label=label)
