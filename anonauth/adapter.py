@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +16,7 @@ from django.utils.module_loading import import_string
 
 from anonauth.client_ip import client_ip
 from anonauth.conf import get_settings
+from anonauth.merge_rules import MergeRule
 from anonauth.registry import identity_sources, upgrade_method_sources
 
 #: RFC 2606 reserves the top level domain: no mail to it can ever arrive anywhere.
@@ -133,6 +134,16 @@ class Adapter:
     def upgrade_methods(self) -> list[str]:
         """Return the ways in which a guest can become permanent here."""
         return [method for source in upgrade_method_sources for method in source()]
+
+    def merge_rules(self) -> Iterable[MergeRule]:
+        """Return the project's merge rules; they are stronger than those of its apps."""
+        return ()
+
+    def merge_user(self, guest: Any, account: Any) -> None:
+        """Copy what the account shall have of the guest's own columns; in the transaction of a merge, both locked.
+
+        The usual account stays as it is. Save with ``update_fields``.
+        """
 
     def can_purge(self, guests: QuerySet[Any]) -> QuerySet[Any]:
         """Narrow a queryset of guests to those who may be deleted, e.g. exclude who has a paid order."""

@@ -9,4 +9,9 @@ class AnonauthConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from django.utils.module_loading import autodiscover_modules
+
         from anonauth import checks  # noqa: F401  registers the system checks; needs the app registry
+        from anonauth.merging import checks as merge_checks  # noqa: F401
+
+        autodiscover_modules("anonauth_rules")

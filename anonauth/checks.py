@@ -201,6 +201,11 @@ def _check_backend(path: str) -> None:
         raise ValueError(f"{path} is not in AUTHENTICATION_BACKENDS.")
 
 
+def _check_policy(policy: str) -> None:
+    if policy not in {"ask", "always", "never"}:
+        raise ValueError(f'{policy!r} is none of "ask", "always" and "never".')
+
+
 def _check_cache(alias: str) -> None:
     if alias not in django_settings.CACHES:
         raise ValueError(f"{alias!r} is not in CACHES.")
@@ -208,6 +213,8 @@ def _check_cache(alias: str) -> None:
 
 _VALUE_CHECKS: dict[str, Any] = {
     "adapter": lambda path: _subclass(path, Adapter),
+    "merge_on_login": _check_policy,
+    "merge_rate_limits": _check_rates,
     "bot_user_agents": _check_patterns,
     "captcha": _check_captcha,
     "captcha_min_score": _check_score,

@@ -137,6 +137,19 @@ class Settings:
     ticket_lifetime: timedelta = _setting(
         timedelta(minutes=10), "How long a merge ticket or a social upgrade's ticket is good."
     )
+    merge_on_login: str = _setting(
+        "ask",
+        "What becomes of a guest who logs in to an account that exists: `ask`, `always` or `never`.",
+    )
+    merge_offer_lifetime: timedelta = _setting(
+        timedelta(hours=1), "How long after a login the guest can still be merged."
+    )
+    merge_rate_limits: tuple[str, ...] = _setting(
+        ("30/5m",), "Limits on merges and their previews, per client network."
+    )
+    merge_record_retention: timedelta = _setting(
+        timedelta(days=365), "How long the record of a merge is kept."
+    )
     last_seen_interval: timedelta = _setting(
         timedelta(hours=1), "`last_seen_at` is written at most once in this time."
     )

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -229,6 +229,38 @@ class IdentityTaken(Conflict):
 
     code = "identity_taken"
     default_message = _("This identity belongs to an account that exists already.")
+
+
+class MergeConflict(AnonauthError):
+    """Rows of guest and account exclude each other, and no rule says which stays; ``conflicts`` names them."""
+
+    code = "merge_conflict"
+    default_message = _("Some of the data cannot be joined; nothing was changed.")
+
+    def __init__(self, conflicts: Sequence[Any] = (), message: str | Promise | None = None) -> None:
+        self.conflicts = tuple(conflicts)
+        super().__init__(message)
+
+
+class PermanentUserRequired(AnonauthError):
+    """The act is for permanent users, and this one is a guest."""
+
+    code = "permanent_user_required"
+    default_message = _("Create an account or sign in to do this.")
+
+
+class GuestProofInvalid(AnonauthError):
+    """The guest's credential in the body is expired, revoked, forged, or no guest's."""
+
+    code = "guest_proof_invalid"
+    default_message = _("This is no valid credential of an anonymous user.")
+
+
+class NoMergeOffer(AnonauthError):
+    """Nothing proves which guest is to be merged, and the session remembers none."""
+
+    code = "no_merge_offer"
+    default_message = _("There is no anonymous user to be merged.")
 
 
 class ProviderTokenInvalid(AnonauthError):

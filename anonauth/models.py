@@ -177,6 +177,32 @@ class PendingUpgrade(models.Model):
         return f"{self.method} of {self.user_id}"
 
 
+class MergeRecord(models.Model):
+    """A guest who was merged into an account: who, when, how, and what became of his rows, in numbers."""
+
+    guest_id = models.CharField(max_length=64, db_index=True)
+    account = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+"
+    )
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    method = models.CharField(max_length=20, blank=True)
+    report = models.JSONField()
+    merged_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        verbose_name = _("merge")
+        verbose_name_plural = _("merges")
+
+    def __str__(self) -> str:
+        return f"{self.guest_id} into {self.account_id}"
+
+
 class DailyTallyQuerySet(models.QuerySet["DailyTally"]):
     """Counting, without reading first."""
 

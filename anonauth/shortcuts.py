@@ -13,10 +13,11 @@ from anonauth.api.entrance import admit, enter
 from anonauth.credentials import SessionCredentials
 from anonauth.exceptions import UserInactive
 from anonauth.flows.last_seen import SETS_COOKIE
+from anonauth.flows.merge import merge, preview_merge
 from anonauth.guards import SAFE_METHODS, check_same_site
 from anonauth.models import is_guest, is_permanent
 
-__all__ = ["asign_in", "is_guest", "is_permanent", "sign_in"]
+__all__ = ["asign_in", "is_guest", "is_permanent", "merge", "preview_merge", "sign_in"]
 
 #: Where the widgets of Turnstile, hCaptcha and reCAPTCHA put their token into a form.
 CAPTCHA_FIELDS = (

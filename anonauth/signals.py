@@ -8,6 +8,9 @@ Each is sent after the commit; a receiver that fails is logged and changes nothi
 ``guest_upgraded``
     ``sender`` the user model, ``user`` the user, ``method`` how he proved his identity, ``age`` how long he had been a
     guest (a ``timedelta``).
+``guest_merged``
+    ``sender`` the user model, ``user`` the account, ``guest_id`` the key that the guest had, ``report`` a
+    :class:`~anonauth.merging.report.MergeReport`, ``method`` how it was proved that both are one person.
 ``guest_purged``
     ``sender`` the user model, ``user_id`` the key that the row had.
 """
@@ -16,4 +19,5 @@ from django.dispatch import Signal
 
 guest_created = Signal()
 guest_upgraded = Signal()
+guest_merged = Signal()
 guest_purged = Signal()

@@ -45,6 +45,7 @@ INSTALLED_APPS = [
     "anonauth.contrib.simplejwt",
     "anonauth.contrib.spectacular",
     "tests.testapp",
+    "tests.belongings",
 ]
 
 # Tables are made from the models, which is quick; only anonauth's own migrations are run.

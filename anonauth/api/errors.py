@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
@@ -21,6 +22,7 @@ from anonauth.exceptions import (
     Conflict,
     DatabaseUnavailable,
     InvalidInput,
+    MergeConflict,
     RateLimited,
 )
 
@@ -53,6 +55,10 @@ STATUS: dict[str, int] = {
     "email_taken": status.HTTP_409_CONFLICT,
     "phone_taken": status.HTTP_409_CONFLICT,
     "identity_taken": status.HTTP_409_CONFLICT,
+    "merge_conflict": status.HTTP_409_CONFLICT,
+    "permanent_user_required": status.HTTP_403_FORBIDDEN,
+    "guest_proof_invalid": status.HTTP_400_BAD_REQUEST,
+    "no_merge_offer": status.HTTP_404_NOT_FOUND,
     "rate_limited": status.HTTP_429_TOO_MANY_REQUESTS,
     "delivery_failed": status.HTTP_503_SERVICE_UNAVAILABLE,
     "rate_limit_unavailable": status.HTTP_503_SERVICE_UNAVAILABLE,
@@ -124,6 +130,8 @@ def _details(error: AnonauthError) -> dict[str, Any]:
             return {"fields": error.fields}
         case CodeIncorrect():
             return {"attempts_left": error.attempts_left}
+        case MergeConflict():
+            return {"conflicts": [asdict(conflict) for conflict in error.conflicts]}
         case Conflict():
             return {"merge_ticket": error.merge_ticket}
     return {}

@@ -17,6 +17,8 @@ class User(GuestMixin, AbstractUser):
     nickname = models.CharField(max_length=50, blank=True)
     phone = models.CharField(max_length=32, null=True, blank=True, unique=True)
     phone_verified = models.BooleanField(default=False)
+    invited_by = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True)
+    friends = models.ManyToManyField("self", blank=True)
 
     objects: ClassVar[GuestUserManager[User]] = GuestUserManager()  # type: ignore[assignment]
 

@@ -1,0 +1,230 @@
+"""A guest is merged into an account that exists: what is his becomes the account's, and his row goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.db import IntegrityError, transaction
+from django.db.models import ProtectedError, RestrictedError
+from django.utils import timezone
+
+from anonauth import audit
+from anonauth.adapter import get_adapter
+from anonauth.credentials import allowed_credentials
+from anonauth.exceptions import (
+    MergeConflict,
+    NotAnonymous,
+    PermanentUserRequired,
+    UserInactive,
+    UserNotFound,
+)
+from anonauth.merging.plan import Planned, plan
+from anonauth.merging.report import MergeReport, RelationReport, RowConflict
+from anonauth.merging.rows import Ledger, Side
+from anonauth.merging.settle import Blocked, carry_out, look
+from anonauth.models import MergeRecord, user_database
+from anonauth.signals import guest_merged
+from anonauth.tally import count_departed
+
+
+def preview_merge(
+    *, guest: Any, into: Any, choices: Mapping[str, str] | None = None
+) -> MergeReport:
+    """Tell what :func:`merge` would do now; reads only, and locks nothing.
+
+    Args:
+        guest: the guest.
+        into: the account.
+        choices: strategies by relation, for rules that leave the choice to the person.
+
+    Returns:
+        The report; ``conflicts`` says what stands in the way.
+
+    Raises:
+        UserNotFound, UserInactive, NotAnonymous, PermanentUserRequired, InvalidInput
+    """
+    database = user_database()
+    rows = get_user_model()._base_manager.using(database)
+    found = {row.pk: row for row in rows.filter(pk__in=[guest.pk, into.pk])}
+    account = _account(found.get(into.pk))
+    if guest.pk not in found and (record := _find_record(guest, into)) is not None:
+        return record
+    source = _guest(found.get(guest.pk))
+    ledger = Ledger(database)
+    outlooks = [
+        outlook
+        for planned in plan(choices)
+        if (outlook := look(planned, _side(planned, ledger, source, account))) is not None
+    ]
+    return _report(
+        source,
+        account,
+        [outlook.report for outlook in outlooks],
+        conflicts=[conflict for outlook in outlooks for conflict in outlook.conflicts],
+    )
+
+
+def merge(
+    *,
+    guest: Any,
+    into: Any,
+    choices: Mapping[str, str] | None = None,
+    method: str = "",
+    actor: Any = None,
+) -> MergeReport:
+    """Make everything of a guest the account's and delete the guest, all of it or nothing; safe to repeat.
+
+    The project's rules decide where both have something; groups, permissions, credentials and identities never move.
+    The rows are moved by ``UPDATE``: ``save()`` and its signals are not called for each.
+
+    Args:
+        guest: the guest.
+        into: the account, whose key stays.
+        choices: strategies by relation, for rules that leave the choice to the person.
+        method: how it was proved that both are one person, for the record and the signal.
+        actor: who did it, if not the person, e.g. a member of the support staff.
+
+    Returns:
+        The report; of a merge that was done before into the same account the one of that time.
+
+    Raises:
+        MergeConflict: rows that a constraint does not allow side by side, and no rule for them; nothing changed.
+        UserNotFound, UserInactive, NotAnonymous, PermanentUserRequired, InvalidInput
+    """
+    database = user_database()
+    try:
+        with transaction.atomic(using=database):
+            found = _lock(guest, into, database)
+            account = _account(found.get(into.pk))
+            if guest.pk not in found and (record := _find_record(guest, into)) is not None:
+                return record
+            source = _guest(found.get(guest.pk))
+            reports = _settle(plan(choices), source, account, database)
+            get_adapter().merge_user(source, account)
+            now = timezone.now()
+            report = replace(_report(source, account, reports), merged_at=now)
+            MergeRecord.objects.using(database).create(
+                guest_id=report.guest_id,
+                account_id=account.pk,
+                actor_id=None if actor is None else actor.pk,
+                method=method,
+                report=report.as_dict(),
+                merged_at=now,
+            )
+            _depart(source, account, report, method)
+    except (ProtectedError, RestrictedError) as error:
+        raise MergeConflict([RowConflict("", "protected")]) from error
+    except IntegrityError as error:
+        raise MergeConflict([RowConflict("", "constraint")]) from error
+    return report
+
+
+def forget_records(*, before: datetime) -> int:
+    """Delete the records of merges older than a moment; returns the number."""
+    return MergeRecord.objects.filter(merged_at__lt=before).delete()[0]
+
+
+def _lock(guest: Any, into: Any, database: str) -> dict[Any, Any]:
+    # In the order of their keys, so that two merges never wait for each other.
+    rows = get_user_model()._base_manager.using(database).select_for_update(of=("self",))
+    return {row.pk: row for row in rows.filter(pk__in=[guest.pk, into.pk]).order_by("pk")}
+
+
+def _account(row: Any) -> Any:
+    if row is None:
+        raise UserNotFound
+    if not row.is_active:
+        raise UserInactive
+    if row.is_guest:
+        raise PermanentUserRequired
+    return row
+
+
+def _guest(row: Any) -> Any:
+    if row is None:
+        raise UserNotFound
+    # SECURITY: a banned guest must not launder what he has.
+    if not row.is_active:
+        raise UserInactive
+    if not row.is_guest:
+        raise NotAnonymous
+    return row
+
+
+def _find_record(guest: Any, into: Any) -> MergeReport | None:
+    rows = MergeRecord.objects.using(user_database())
+    record = rows.filter(guest_id=str(guest.pk), account_id=into.pk).order_by("merged_at").last()
+    return None if record is None else MergeReport.from_dict(record.report)
+
+
+def _side(planned: Planned, ledger: Ledger, guest: Any, account: Any) -> Side:
+    return Side(planned.relation, ledger, guest=guest, account=account)
+
+
+def _settle(
+    planned: tuple[Planned, ...], guest: Any, account: Any, database: str
+) -> list[RelationReport]:
+    reports: list[RelationReport] = []
+    conflicts: list[RowConflict] = []
+    for one in planned:
+        # The database knows what the relations before have become; a ledger of its own, and that stays empty.
+        side = _side(one, Ledger(database), guest, account)
+        outlook = look(one, side)
+        if outlook is None:
+            continue
+        conflicts += outlook.conflicts
+        if conflicts:
+            continue  # to name the others too
+        try:
+            reports.append(
+                carry_out(one, _side(one, Ledger(database), guest, account), outlook.report)
+            )
+        except Blocked as error:
+            raise MergeConflict([error.conflict]) from error
+    if conflicts:
+        raise MergeConflict(conflicts)
+    return reports
+
+
+def _report(
+    guest: Any,
+    account: Any,
+    relations: list[RelationReport],
+    *,
+    conflicts: list[RowConflict] | None = None,
+) -> MergeReport:
+    return MergeReport(
+        guest_id=str(guest.pk),
+        account_id=str(account.pk),
+        relations=tuple(sorted(relations, key=lambda relation: relation.name)),
+        conflicts=tuple(conflicts or ()),
+    )
+
+
+def _depart(guest: Any, account: Any, report: MergeReport, method: str) -> None:
+    database = user_database()
+    for kind in allowed_credentials().values():
+        kind.forget(guest)
+    guest_since = guest.guest_since
+    guest.delete(using=database)
+    announce = partial(_announce, account, report, method, guest_since)
+    transaction.on_commit(announce, using=database, robust=True)
+
+
+def _announce(account: Any, report: MergeReport, method: str, guest_since: datetime | None) -> None:
+    count_departed("merged", [guest_since])
+    audit.record(
+        "guest_merged", user_id=report.guest_id, account_id=report.account_id, method=method
+    )
+    guest_merged.send_robust(
+        sender=get_user_model(),
+        user=account,
+        guest_id=report.guest_id,
+        report=report,
+        method=method,
+    )

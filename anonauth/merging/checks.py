@@ -1,0 +1,121 @@
+"""System checks of the merge rules: each relation to the user is moved, or somebody has said why not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.exceptions import FieldDoesNotExist
+
+from anonauth.merge_rules import AddUp, KeepNewest, Leave, MergeRule, Strategy, declared
+from anonauth.merging.constraints import unique_keys
+from anonauth.merging.plan import Planned, elsewhere, names_of, never_moved, plan, project_rules
+from anonauth.merging.relations import UserRelation, user_relations
+from anonauth.models import GuestMixin
+
+LIST = "`manage.py anonymous_merge_rules` lists all relations to the user."
+
+
+@register("anonauth")
+def check_rules(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """E401 to E404: rules that name nothing, or cannot work."""
+    if not issubclass(get_user_model(), GuestMixin):
+        return []  # E001 says what to do
+    relations = {relation.name: relation for relation in user_relations()}
+    found: list[CheckMessage] = []
+    seen: set[str] = set()
+    for rule in project_rules():
+        for name in names_of(rule):
+            if name not in relations:
+                found.append(
+                    _error(f"A merge rule for {name!r} names no relation.", LIST, "anonauth.E401")
+                )
+            elif reason := never_moved(name):
+                found.append(
+                    _error(f"A merge rule is for {name}: {reason}", "Take it out.", "anonauth.E402")
+                )
+            elif fault := _fault(rule, relations[name]):
+                hint = "See docs/merge.md."
+                found.append(_error(f"The merge rule for {name}: {fault}", hint, "anonauth.E403"))
+            if rule in declared and name in seen:
+                hint = "One app declares it; to overrule that one use Adapter.merge_rules()."
+                found.append(
+                    _error(f"Two apps declare a merge rule for {name}.", hint, "anonauth.E404")
+                )
+            seen.add(name)
+    return found
+
+
+@register("anonauth")
+def check_relations(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """W405, W406: relations that would stand in the way of a merge, or be left out of it."""
+    if check_rules(app_configs) or not issubclass(get_user_model(), GuestMixin):
+        return []
+    ruled = {name for rule in project_rules() for name in names_of(rule)}
+    found: list[CheckMessage] = []
+    for planned in plan():
+        relation = planned.relation
+        if _may_conflict(planned):
+            keys = ", ".join(key.name for key in unique_keys(relation.model, relation.field))
+            found.append(
+                Warning(
+                    f"{relation.name} has no rule for two rows that are both the account's after a "
+                    f"merge and break a unique constraint ({keys}): such a guest cannot be merged.",
+                    hint=f'Declare merge_rule("{relation.name}", combine, on_conflict=…) in the '
+                    "app's anonauth_rules.py; see docs/merge.md.",
+                    obj=relation.model,
+                    id="anonauth.W405",
+                )
+            )
+        elif relation.name not in ruled and (reason := elsewhere(relation)):
+            found.append(
+                Warning(
+                    f"{relation.name} is left out of merges: {reason}",
+                    hint="Say that it is meant to be with leave(reason), or give the rule a callable that "
+                    "moves the rows.",
+                    obj=relation.model,
+                    id="anonauth.W406",
+                )
+            )
+    return found
+
+
+def _error(message: str, hint: str, number: str) -> Error:
+    return Error(message, hint=hint, id=number)
+
+
+def _may_conflict(planned: Planned) -> bool:
+    relation = planned.relation
+    return (
+        planned.strategy is Strategy.COMBINE
+        and planned.rule.on_conflict is None
+        and bool(unique_keys(relation.model, relation.field))
+    )
+
+
+def _fault(rule: MergeRule, relation: UserRelation) -> str | None:
+    if isinstance(rule.strategy, Leave):
+        return None if rule.strategy.reason else "leave() needs a reason."
+    match rule.on_conflict:
+        case KeepNewest(field):
+            return _no_field(relation, (field,))
+        case AddUp(fields):
+            return _no_sum(relation, fields)
+    return None
+
+
+def _no_sum(relation: UserRelation, names: tuple[str, ...]) -> str | None:
+    keys = unique_keys(relation.model, relation.field)
+    if len(keys) != 1 or not keys[0].is_plain:
+        return "add_up() needs exactly one unique constraint, of columns alone."
+    return "add_up() needs a field." if not names else _no_field(relation, names)
+
+
+def _no_field(relation: UserRelation, names: tuple[str, ...]) -> str | None:
+    for name in names:
+        try:
+            relation.model._meta.get_field(name)
+        except FieldDoesNotExist:
+            return f"{relation.model.__name__} has no field {name!r}."
+    return None

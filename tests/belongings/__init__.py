@@ -1,0 +1,1 @@
+"""Things that belong to a user, with a relation of every kind."""
