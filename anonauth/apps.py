@@ -11,7 +11,7 @@ class AnonauthConfig(AppConfig):
     def ready(self) -> None:
         from django.utils.module_loading import autodiscover_modules
 
-        from anonauth import checks  # noqa: F401  registers the system checks; needs the app registry
-        from anonauth.merging import checks as merge_checks  # noqa: F401
+        # They register the system checks, and need the app registry.
+        from anonauth import checks, merge_checks  # noqa: F401
 
         autodiscover_modules("anonauth_rules")

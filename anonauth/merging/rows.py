@@ -225,13 +225,14 @@ class Side:
     ) -> QuerySet[Any]:
         columns = self._columns(moving=moving)
         compared = {n: key.parts[n] for n in self._compared(key)}
-        parts = {
+        parts: dict[str, Any] = {
             _alias(number, n): substitute(F(part) if isinstance(part, str) else part, columns)
             for n, part in compared.items()
         }
         if key.condition is not None:
             parts |= {f"{MOVED}{name}": value for name, value in columns.items()}
-        return rows.alias(**parts)
+        keyed: QuerySet[Any] = rows.alias(**parts)
+        return keyed
 
     def _condition(self, key: UniqueKey, *, moving: bool) -> Q:
         if key.condition is None:

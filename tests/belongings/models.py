@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.contrib.contenttypes.fields import GenericForeignKey
 from django.contrib.contenttypes.models import ContentType
@@ -110,13 +112,15 @@ class Contract(Row):
 class Team(Row):
     """Linked by a table that Django makes."""
 
-    members = models.ManyToManyField(USER, related_name="teams")
+    members: models.ManyToManyField[User, Any] = models.ManyToManyField(USER, related_name="teams")
 
 
 class Club(Row):
     """Linked by a table of its own."""
 
-    members = models.ManyToManyField(USER, through="Membership", related_name="clubs")
+    members: models.ManyToManyField[User, Any] = models.ManyToManyField(
+        USER, through="Membership", related_name="clubs"
+    )
 
 
 class Membership(Row):

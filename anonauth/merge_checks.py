@@ -8,6 +8,7 @@ from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.exceptions import FieldDoesNotExist
 
+from anonauth.checks import sound_settings
 from anonauth.merge_rules import AddUp, KeepNewest, Leave, MergeRule, Strategy, declared
 from anonauth.merging.constraints import unique_keys
 from anonauth.merging.plan import Planned, elsewhere, names_of, never_moved, plan, project_rules
@@ -20,8 +21,8 @@ LIST = "`manage.py anonymous_merge_rules` lists all relations to the user."
 @register("anonauth")
 def check_rules(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """E401 to E404: rules that name nothing, or cannot work."""
-    if not issubclass(get_user_model(), GuestMixin):
-        return []  # E001 says what to do
+    if not sound_settings() or not issubclass(get_user_model(), GuestMixin):
+        return []  # other checks say what to do first
     relations = {relation.name: relation for relation in user_relations()}
     found: list[CheckMessage] = []
     seen: set[str] = set()
@@ -50,7 +51,9 @@ def check_rules(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 @register("anonauth")
 def check_relations(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """W405, W406: relations that would stand in the way of a merge, or be left out of it."""
-    if check_rules(app_configs) or not issubclass(get_user_model(), GuestMixin):
+    if check_rules(app_configs) or not sound_settings():
+        return []
+    if not issubclass(get_user_model(), GuestMixin):
         return []
     ruled = {name for rule in project_rules() for name in names_of(rule)}
     found: list[CheckMessage] = []
