@@ -10,6 +10,9 @@ Each is sent after the commit; a receiver that fails is logged and changes nothi
     guest (a ``timedelta``).
 ``guest_purged``
     ``sender`` the user model, ``user_id`` the key that the row had.
+``guest_expiring``
+    ``sender`` the user model, ``user`` the guest, ``purge_at`` from when on he may be deleted if he does not return;
+    only by ``purge_anonymous --warn-before``.
 """
 
 from django.dispatch import Signal
@@ -17,3 +20,4 @@ from django.dispatch import Signal
 guest_created = Signal()
 guest_upgraded = Signal()
 guest_purged = Signal()
+guest_expiring = Signal()

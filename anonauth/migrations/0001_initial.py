@@ -29,6 +29,17 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='Watermark',
+            fields=[
+                ('name', models.CharField(max_length=20, primary_key=True, serialize=False)),
+                ('reached', models.DateTimeField()),
+            ],
+            options={
+                'verbose_name': 'watermark',
+                'verbose_name_plural': 'watermarks',
+            },
+        ),
+        migrations.CreateModel(
             name='SignInKey',
             fields=[
                 ('key_hash', models.CharField(max_length=64, primary_key=True, serialize=False)),

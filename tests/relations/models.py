@@ -12,9 +12,9 @@ from django.db import models
 class Root(models.Model):
     code = models.CharField(max_length=20, unique=True, null=True)
     elder = models.ForeignKey("self", models.CASCADE, null=True)
-    labels = models.ManyToManyField("Label")
+    labels: Any = models.ManyToManyField("Label")
     friends = models.ManyToManyField("self")
-    members = models.ManyToManyField("Label", through="Membership", related_name="+")
+    members: Any = models.ManyToManyField("Label", through="Membership", related_name="+")
     comments = GenericRelation("Comment")
     remarks = GenericRelation("Remark")
 
@@ -211,7 +211,7 @@ class Veiled(models.Model):
 
 def hand_over(collector: Any, field: Any, rows: Any, using: str) -> None:
     """Be an ``on_delete`` of the project's own."""
-    models.SET_NULL(collector, field, rows, using)  # type: ignore[arg-type]
+    models.SET_NULL(collector, field, rows, using)
 
 
 class OddRoot(models.Model):

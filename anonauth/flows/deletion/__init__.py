@@ -1,7 +1,7 @@
-"""Deleting rows with everything that hangs off them, by sets: what ``QuerySet.delete()`` does, in far fewer statements.
+"""Deleting rows with everything that hangs off them, by sets: what ``QuerySet.delete()`` does, at less cost.
 
-Django's own collector reads every row that has rows of its own. This one reads keys, sends one statement per foreign key
-with all keys in one parameter, and reads in full only what a receiver of ``pre_delete`` or ``post_delete`` will get.
+Django's own collector reads every row that has rows of its own. This one reads keys, sends one statement per foreign
+key with all keys in one parameter, and reads in full only what a receiver of ``pre_delete`` or ``post_delete`` gets.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ __all__ = ["CollectorPlan", "Plan", "count_rows", "delete_rows", "plan_deletion"
 
 
 class CollectorPlan:
-    """The same questions to Django's own collector: for an ``on_delete`` of the project's own and for composite keys."""
+    """The same by Django's own collector: for an ``on_delete`` of the project's own and for composite keys."""
 
     #: It does not tell of which rows a deletion is forbidden; it raises.
     forbidden: frozenset[Any] = frozenset()
 
     def __init__(self, rows: QuerySet[Any], using: str, *, unseen: bool) -> None:
         force = {"force_collection": True} if unseen and django.VERSION >= (6, 1) else {}
-        self._collector: Any = Collector(using, origin=rows, **force)  # type: ignore[arg-type]
+        self._collector: Any = Collector(using, origin=rows, **force)
         self._collector.collect(rows.using(using))
 
     def check(self) -> None:
@@ -63,10 +63,11 @@ def plan_deletion(
     Raises:
         ProtectedError, RestrictedError: only by a :class:`CollectorPlan`; a :class:`Plan` knows what is ``forbidden``.
     """
-    writing = rows.all()
+    writing: Any = rows.all()
     writing._for_write = True  # internal: QuerySet.delete() chooses the database like this
-    using = writing.db
-    if is_plain(rows.model):
+    using: str = writing.db
+    model: Any = rows.model
+    if is_plain(model):
         plan = Plan(rows.using(using), using)
         try:
             Search(plan, unseen=unseen).run(keys)

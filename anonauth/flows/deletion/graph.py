@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import cache
@@ -38,13 +38,13 @@ ACTIONS: dict[Any, Action] = {
     models.SET_DEFAULT: Action.SET,
     models.DO_NOTHING: Action.IGNORE,
 }
-for _name, _action in {
+for _name, _found in {
     "DB_CASCADE": Action.DATABASE_CASCADE,
     "DB_SET_NULL": Action.DATABASE_SET,
     "DB_SET_DEFAULT": Action.DATABASE_SET,
 }.items():
     if hasattr(models, _name):
-        ACTIONS[getattr(models, _name)] = _action
+        ACTIONS[getattr(models, _name)] = _found
 
 UNSEEN = {Action.IGNORE, Action.DATABASE_CASCADE, Action.DATABASE_SET}
 
@@ -81,7 +81,8 @@ class Relation:
 @cache
 def relations_to(model: Model) -> tuple[Relation, ...]:
     """Return the foreign keys that refer to a model, its parents included, in Django's order."""
-    found = get_candidate_relations_to_delete(model._meta)  # internal: what Django's own collector walks
+    # internal: what Django's own collector walks
+    found: Iterable[Any] = get_candidate_relations_to_delete(model._meta)
     return tuple(Relation(r.related_model, r.field, _action(r.field)) for r in found)
 
 

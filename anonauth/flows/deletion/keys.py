@@ -39,7 +39,7 @@ class Keys:
 
     def chunks(self, using: str, fields: Sequence[Any]) -> Iterator[Keys]:
         """Yield the keys in parts that fit into one statement if each is compared with all of the fields."""
-        size = max(1, connections[using].ops.bulk_batch_size(fields, self.values))  # type: ignore[arg-type]
+        size = max(1, connections[using].ops.bulk_batch_size(fields, self.values))
         if size >= len(self):
             yield self
             return
@@ -54,14 +54,14 @@ class AmongKeys(BooleanLookup):
     prepare_rhs = False
     rhs: Keys
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
         column, parameters, values = self._sides(compiler, connection)
-        return f"{column} IN ({', '.join(['%s'] * len(values))})", [*parameters, *values]
+        return f"{column} IN ({', '.join(['%s'] * len(values))})", (*parameters, *values)
 
-    def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+    def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
         column, parameters, values = self._sides(compiler, connection)
         kind = self.lhs.output_field.db_type(connection)
-        return f"{column} = ANY(%s::{kind}[])", [*parameters, values]
+        return f"{column} = ANY(%s::{kind}[])", (*parameters, values)
 
     def _sides(self, compiler: Any, connection: Any) -> tuple[str, list[Any], list[Any]]:
         if not len(self.rhs):

@@ -53,7 +53,9 @@ class Plan:
                     f"Cannot delete some instances of model {self.origin.model.__name__!r}: "
                     f"they are referenced through {', '.join(sorted(reasons))}."
                 )
-                raise error(message, {row for found in reasons.values() for rows in found for row in rows})
+                raise error(
+                    message, {row for found in reasons.values() for rows in found for row in rows}
+                )
 
     def execute(self) -> Counter[str]:
         """Delete everything, and return the number of rows by the label of their model.
@@ -84,7 +86,9 @@ class Plan:
     def count(self) -> tuple[Counter[str], Counter[str]]:
         """Return how many rows would be deleted and how many would change, by the label of their model."""
         deleted: Counter[str] = Counter()
-        counted: dict[Any, set[Any]] = defaultdict(set)  # a row may be found more than once, also by a proxy
+        counted: dict[Any, set[Any]] = defaultdict(
+            set
+        )  # a row may be found more than once, also by a proxy
         for model in self._order():
             keys = self.rows[model].keys() - counted[model._meta.concrete_model]
             counted[model._meta.concrete_model] |= keys
@@ -130,5 +134,7 @@ class Plan:
 def _delete(rows: QuerySet[Any]) -> int:
     query = rows.order_by()
     query.query.select_related = False
-    number: int = query._raw_delete(using=query.db)  # internal: without looking for what hangs off them once more
+    number: int = query._raw_delete(
+        using=query.db
+    )  # internal: without looking for what hangs off them once more
     return number

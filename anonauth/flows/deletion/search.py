@@ -33,7 +33,9 @@ class NeedsCollector(Exception):
 class Found:
     """Rows of one model that were just found, and the first rows that they go with."""
 
-    def __init__(self, model: Model, rows: list[tuple[Any, ...]], roots: list[Any], columns: Any) -> None:
+    def __init__(
+        self, model: Model, rows: list[tuple[Any, ...]], roots: list[Any], columns: Any
+    ) -> None:
         self.model, self.rows, self.roots = model, rows, roots
         self._places = {name: place for place, name in enumerate(columns)}
         self._keys: dict[str, Keys] = {}
@@ -77,6 +79,9 @@ class Search:
         """
         rows = self.plan.origin
         model = rows.model
+        if keys is None and not rows.query.is_sliced and is_leaf(model, None, unseen=self.unseen):
+            self.plan.leaves.append(rows)
+            return
         if keys is None or len(self._columns(model)) > 1 or sends_signals(model):
             found = self._read(rows.order_by() if not rows.query.is_sliced else rows, model)
         else:
@@ -98,7 +103,9 @@ class Search:
         self.plan.instances[model] += [i for i in instances if i.pk not in known]
         return [tuple(getattr(i, name) for name in columns) for i in instances]
 
-    def _add(self, model: Model, rows: list[tuple[Any, ...]], roots: list[Any], *, follow: bool = True) -> None:
+    def _add(
+        self, model: Model, rows: list[tuple[Any, ...]], roots: list[Any], *, follow: bool = True
+    ) -> None:
         known = self.plan.rows.setdefault(model, {})
         new = [pair for pair in zip(rows, roots, strict=True) if pair[0][0] not in known]
         if not new:
@@ -130,7 +137,9 @@ class Search:
         self.plan.before[parent._meta.concrete_model].add(found.model._meta.concrete_model)
         rows: list[tuple[Any, ...]] = []
         for part in keys.chunks(self.using, [link]):
-            same = QuerySet(parent, using=self.using).filter(among([link.target_field.attname], part))
+            same: QuerySet[Any] = QuerySet(parent, using=self.using).filter(
+                among([link.target_field.attname], part)
+            )
             rows += self._read(same, parent)
         owners = found.owners(link.attname)
         self._add(parent, rows, [owners[row[0]] for row in rows], follow=False)
@@ -183,7 +192,11 @@ class Search:
     def _forbid_restricted(self) -> None:
         """Forbid what RESTRICT forbids: rows that are not themselves deleted by a cascade from elsewhere."""
         for relation, restricted in self._restricted.items():
-            left = {k: root for k, root in restricted.items() if k not in self.plan.rows.get(relation.model, {})}
+            left = {
+                k: root
+                for k, root in restricted.items()
+                if k not in self.plan.rows.get(relation.model, {})
+            }
             name = relation.model._meta.pk.attname
             for leaves in self.plan.leaves:
                 if left and leaves.model is relation.model:
@@ -207,7 +220,9 @@ class Search:
                 self.plan.leaves.append(rows)
                 continue
             # The column that holds the owner's key may be a text for keys of any kind.
-            owners = {str(k): root for k, root in found.owners(found.model._meta.pk.attname).items()}
+            owners = {
+                str(k): root for k, root in found.owners(found.model._meta.pk.attname).items()
+            }
             read = self._read(rows.order_by(), model, field.object_id_field_name)
             self._add(model, read, [owners.get(str(row[-1])) for row in read])
 

@@ -21,9 +21,22 @@ from anonauth.flows.deletion import count_rows, delete_rows
 from tests.relations import models as kinds
 
 pytestmark = pytest.mark.django_db
-MODELS = [m for m in apps.get_app_config("relations").get_models(include_auto_created=True) if not m._meta.proxy]
+MODELS = [
+    m
+    for m in apps.get_app_config("relations").get_models(include_auto_created=True)
+    if not m._meta.proxy
+]
 SIGNALS = {"pre": pre_delete, "post": post_delete}
-WATCHED: list[Any] = [kinds.Watched, kinds.Twig, kinds.Dog, kinds.Animal, kinds.Comment, kinds.Root, kinds.Special, None]
+WATCHED: list[Any] = [
+    kinds.Watched,
+    kinds.Twig,
+    kinds.Dog,
+    kinds.Animal,
+    kinds.Comment,
+    kinds.Root,
+    kinds.Special,
+    None,
+]
 
 #: Children of a root that can be made of its key alone.
 SIMPLE = [
@@ -55,7 +68,9 @@ def listening(model: Any) -> Iterator[list[tuple[Any, ...]]]:
     receivers = []
     for name, signal in SIGNALS.items():
 
-        def receiver(sender: Any, instance: Any, using: str, name: str = name, **kwargs: Any) -> None:
+        def receiver(
+            sender: Any, instance: Any, using: str, name: str = name, **kwargs: Any
+        ) -> None:
             heard.append((name, sender, instance.pk, using, type(kwargs["origin"])))
 
         signal.connect(receiver, sender=model)
@@ -70,7 +85,9 @@ def listening(model: Any) -> Iterator[list[tuple[Any, ...]]]:
 def state() -> dict[str, Counter[tuple[Any, ...]]]:
     """Return every row of every table."""
     return {
-        m._meta.label: Counter(QuerySet(m).values_list(*(f.attname for f in m._meta.local_concrete_fields)))
+        m._meta.label: Counter(
+            QuerySet(m).values_list(*(f.attname for f in m._meta.local_concrete_fields))
+        )
         for m in MODELS
     }
 
@@ -121,7 +138,9 @@ def build(draw: Callable[[Any], Any]) -> Made:
         if not all(choices.values()):
             return
         made[model] = [
-            model.objects.create(**{name: draw(st.sampled_from(values)) for name, values in choices.items()})
+            model.objects.create(
+                **{name: draw(st.sampled_from(values)) for name, values in choices.items()}
+            )
             for _ in range(draw(st.integers(0, 3)))
         ]
 
@@ -147,7 +166,11 @@ def build(draw: Callable[[Any], Any]) -> Made:
         some(kinds.SongWithVerses, album=made[kinds.Album], root=maybe)
         some(kinds.Verse, song=made.get(kinds.SongWithVerses, []))
     for model in (kinds.Comment, kinds.Remark):
-        some(model, content_type=[ContentType.objects.get_for_model(kinds.Root)], object_id=[r.pk for r in roots])
+        some(
+            model,
+            content_type=[ContentType.objects.get_for_model(kinds.Root)],
+            object_id=[r.pk for r in roots],
+        )
     some(kinds.Reply, remark=made[kinds.Remark])
     some(kinds.Label)
     labels = [kinds.Label.objects.create() for _ in range(2)]
