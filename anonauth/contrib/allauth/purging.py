@@ -36,7 +36,8 @@ def without_live_ticket(guests: QuerySet[Any]) -> QuerySet[Any]:
 def end_sessions(guests: QuerySet[Any]) -> None:
     """Delete the sessions of guests whose keys allauth's ``usersessions`` knows, where they are in the database.
 
-    Without that app nobody knows whose a session is: it is of no use from now on, and is swept when it expires.
+    It knows all with USERSESSIONS_TRACK_ACTIVITY. Without it nobody knows whose a session is: it is of no use from now
+    on, and is swept when it expires.
     """
     model = session_model()
     if model is None or not apps.is_installed(USER_SESSIONS):

@@ -24,6 +24,7 @@ from anonauth.flows.purge import (
     check_share,
     purge,
 )
+from anonauth.flows.purge_run import stale_guests
 from anonauth.flows.stale import StaleGuests
 from anonauth.flows.sweep import sweep
 from anonauth.management.progress import Progress
@@ -134,13 +135,12 @@ class Command(BaseCommand):
         return report
 
     def _stale(self, options: dict[str, Any]) -> StaleGuests:
-        conf = get_settings()
         database = options["database"] or user_database()
         if database not in connections:
             raise CommandError(
                 f"There is no database {database!r}; choose one of {', '.join(connections)}."
             )
-        older_than: timedelta = options["older_than"] or conf.purge_after
+        older_than: timedelta = options["older_than"] or get_settings().purge_after
         ahead = options["warn_before"]
         if ahead and options["by"] == "created":
             raise CommandError(
@@ -150,9 +150,7 @@ class Command(BaseCommand):
             raise CommandError(
                 "--warn-before has to be shorter than the time for which guests are kept."
             )
-        return StaleGuests(
-            database, older_than, by=options["by"], visit_interval=conf.last_seen_interval
-        )
+        return stale_guests(older_than=older_than, by=options["by"], database=database)
 
 
 @contextmanager
