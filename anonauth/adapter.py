@@ -149,6 +149,12 @@ class Adapter:
         """Narrow a queryset of guests to those who may be deleted, e.g. exclude who has a paid order."""
         return guests
 
+    def before_purge(self, guests: QuerySet[Any]) -> None:
+        """Do what has to happen before guests are deleted, in the same transaction; they are locked.
+
+        Give away what shall stay, or note the files of rows that go and delete them on commit.
+        """
+
 
 def _field(model: Any, name: str) -> Field[Any, Any] | None:
     return next((f for f in model._meta.concrete_fields if f.name == name), None)

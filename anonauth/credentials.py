@@ -16,6 +16,7 @@ from django.contrib.auth import (
     login,
     logout,
 )
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext
@@ -66,6 +67,12 @@ class Credentials(ABC):
 
     def forget(self, user: Any) -> None:  # noqa: B027  nothing stored is the common case
         """Make whatever is stored of the user's credentials useless, before he is signed out everywhere or deleted."""
+
+    def forget_many(self, users: QuerySet[Any]) -> None:
+        """Do the same for many users, who are deleted next; override it to need no statement for each of them."""
+        if type(self).forget is not Credentials.forget:
+            for user in users.iterator(chunk_size=500):
+                self.forget(user)
 
 
 class SessionCredentials(Credentials):

@@ -242,6 +242,20 @@ class DailyTally(models.Model):
         return f"{self.day} {self.event} {self.label}: {self.count}"
 
 
+class Watermark(models.Model):
+    """How far something has come that goes along the guests in the order of their last visit, e.g. warning them."""
+
+    name = models.CharField(max_length=20, primary_key=True)
+    reached = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("watermark")
+        verbose_name_plural = _("watermarks")
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.reached}"
+
+
 def is_guest(user: Any) -> bool:
     """Tell whether a user, of any kind and also ``AnonymousUser``, is a guest; no query."""
     return bool(getattr(user, "is_guest", False)) and bool(user.is_authenticated)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
 
 #: user -> the identities that the user has proved, as ``GET user/`` shows them.
 identity_sources: list[Callable[[Any], list[dict[str, Any]]]] = []
@@ -13,3 +16,12 @@ upgrade_method_sources: list[Callable[[], list[str]]] = []
 
 #: database alias -> what each table lets guests do, for ``audit_anonymous_access --tables``.
 table_audits: list[Callable[[str], list[dict[str, Any]]]] = []
+
+#: database alias -> rows that mean nothing any more, for the purge to sweep; None where there is no such table.
+expired_rows: list[Callable[[str], QuerySet[Any] | None]] = []
+
+#: guests -> those of them who are not in the middle of something that the purge must not end.
+purge_holds: list[Callable[[QuerySet[Any]], QuerySet[Any]]] = []
+
+#: guests who are deleted next, in the same transaction -> None; to end what is theirs without a foreign key.
+purge_preparations: list[Callable[[QuerySet[Any]], None]] = []

@@ -13,6 +13,9 @@ Each is sent after the commit; a receiver that fails is logged and changes nothi
     :class:`~anonauth.merging.report.MergeReport`, ``method`` how it was proved that both are one person.
 ``guest_purged``
     ``sender`` the user model, ``user_id`` the key that the row had.
+``guest_expiring``
+    ``sender`` the user model, ``user`` the guest, ``purge_at`` from when on he may be deleted if he does not return;
+    only by ``purge_anonymous --warn-before``.
 """
 
 from django.dispatch import Signal
@@ -21,3 +24,4 @@ guest_created = Signal()
 guest_upgraded = Signal()
 guest_merged = Signal()
 guest_purged = Signal()
+guest_expiring = Signal()

@@ -24,5 +24,6 @@ def count_departed(event: str, since: Iterable[datetime | None]) -> None:
         return
     DailyTally.objects.add(event, number=len(moments))
     days = Counter(moment.astimezone(UTC).date() for moment in moments if moment is not None)
-    for day, number in days.items():
+    # In the order of the days: two workers that count the same ones wait for each other, and not in a circle.
+    for day, number in sorted(days.items()):
         DailyTally.objects.add(DEPARTED, event, number=number, day=day)

@@ -44,6 +44,7 @@ INSTALLED_APPS = [
     "anonauth.contrib.allauth",
     "anonauth.contrib.simplejwt",
     "anonauth.contrib.spectacular",
+    "tests.relations",
     "tests.testapp",
     "tests.belongings",
 ]
@@ -56,6 +57,7 @@ MIGRATION_MODULES: dict[str, None] = dict.fromkeys(
         "auth",
         "contenttypes",
         "mfa",
+        "relations",
         "sessions",
         "socialaccount",
         "testapp",

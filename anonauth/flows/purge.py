@@ -1,20 +1,73 @@
-"""Deleting a guest with all that is his."""
+"""Deleting guests with all that is theirs: one who asks for it, and all who have not returned."""
 
 from __future__ import annotations
 
-from functools import partial
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.db import IntegrityError, transaction
-from django.db.models import ProtectedError, RestrictedError
+from django.db import DatabaseError, IntegrityError, InterfaceError, connections, transaction
 
-from anonauth import audit
 from anonauth.adapter import get_adapter
-from anonauth.credentials import allowed_credentials
 from anonauth.exceptions import NotAnonymous, ProtectedData
+from anonauth.flows.erase import erase, plan_around, rows_of
+from anonauth.flows.stale import Candidate, StaleGuests
 from anonauth.models import user_database
-from anonauth.signals import guest_purged
+
+logger = logging.getLogger("anonauth")
+
+BATCH_SIZE = 1000
+MAX_SHARE = 0.5
+#: So often at most a batch that fails is halved, and its halves, to find the guests that make it fail.
+MAX_ATTEMPTS = 64
+#: How long a batch waits for somebody's lock on a row of one of its guests, while others wait for the batch.
+LOCK_TIMEOUT = timedelta(milliseconds=300)
+
+
+class TooManyStale(Exception):
+    """More of the users would be deleted than a wrong clock or setting should be able to delete."""
+
+    def __init__(self, stale: int, users: int, max_share: float) -> None:
+        self.stale, self.users, self.max_share = stale, users, max_share
+        super().__init__(
+            f"{stale:,} of all {users:,} users would be deleted, which is more than {max_share:.0%}."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeReport:
+    """What a run, or a batch of one, has done; in a dry run, what it would do."""
+
+    #: Guests deleted.
+    guests: int = 0
+    #: Guests left because of PROTECT, RESTRICT or a constraint.
+    protected: int = 0
+    #: Guests left because of a pending upgrade, a social upgrade under way, ``Adapter.can_purge()``, or who returned.
+    held: int = 0
+    #: Guests left because something went wrong.
+    failed: int = 0
+    #: Rows deleted by the label of their model, the guests' own included.
+    rows: Counter[str] = field(default_factory=Counter)
+    #: Rows that would stay without their guest (SET_NULL and the like); only in a dry run.
+    changed: Counter[str] = field(default_factory=Counter)
+    #: What went wrong, with how many guests.
+    errors: Counter[str] = field(default_factory=Counter)
+
+    def __add__(self, other: PurgeReport) -> PurgeReport:
+        return PurgeReport(
+            self.guests + other.guests,
+            self.protected + other.protected,
+            self.held + other.held,
+            self.failed + other.failed,
+            self.rows + other.rows,
+            self.changed + other.changed,
+            self.errors + other.errors,
+        )
 
 
 def purge_guest(*, user_id: Any) -> bool:
@@ -30,35 +83,147 @@ def purge_guest(*, user_id: Any) -> bool:
         NotAnonymous: the user is permanent, perhaps since a moment ago.
         ProtectedData: PROTECT, RESTRICT, a constraint or the adapter's ``can_purge`` forbids it; nothing was deleted.
     """
-    model = get_user_model()
     database = user_database()
+    users = get_user_model()._base_manager.using(database)
     try:
         with transaction.atomic(using=database):
             # Locked, and the flag read under the lock: an upgrade that runs at the same time wins or waits.
-            row: Any = (
-                model._base_manager.using(database).select_for_update().filter(pk=user_id).first()
-            )
+            row: Any = users.select_for_update().filter(pk=user_id).first()
             if row is None:
                 return False
             if not row.is_guest:
                 raise NotAnonymous
-            _delete(row, database)
-    except (ProtectedError, RestrictedError, IntegrityError) as error:
+            allowed = get_adapter().can_purge(rows_of([row.pk], database)).exists()
+            if not allowed or erase({row.pk: row.guest_since}, database=database).spared:
+                raise ProtectedData
+    except IntegrityError as error:
         raise ProtectedData from error
     return True
 
 
-def _delete(row: Any, database: str) -> None:
-    one = type(row)._base_manager.using(database).filter(pk=row.pk)
-    if not get_adapter().can_purge(one).exists():
-        raise ProtectedData
-    for kind in allowed_credentials().values():
-        kind.forget(row)
-    user_id = row.pk
-    row.delete(using=database)
-    transaction.on_commit(partial(_announce, type(row), user_id), using=database, robust=True)
+def check_share(stale: StaleGuests, *, max_share: float) -> int:
+    """Return how many guests a run would delete at the most.
+
+    Raises:
+        TooManyStale: they are more than this share of all users.
+    """
+    number = stale.allowed().order_by().values("pk").distinct().count()
+    users = get_user_model()._base_manager.using(stale.database).count()
+    if number > max_share * users:
+        raise TooManyStale(number, users, max_share)
+    return number
 
 
-def _announce(model: type[Any], user_id: Any) -> None:
-    audit.record("guest_purged", user_id=str(user_id))
-    guest_purged.send_robust(sender=model, user_id=user_id)
+def purge(
+    stale: StaleGuests,
+    *,
+    batch_size: int = BATCH_SIZE,
+    limit: int | None = None,
+    pause: timedelta = timedelta(0),
+    dry_run: bool = False,
+) -> Iterator[PurgeReport]:
+    """Delete stale guests in batches, each in a short transaction of its own; yields a report after each.
+
+    Safe beside other runs, which share the work, and beside requests: a guest who upgrades, returns or starts to prove
+    an address while it runs is left alone. Stop iterating to stop.
+
+    Args:
+        stale: who may be deleted.
+        batch_size: the most guests deleted in one transaction; others wait no longer for a row than one takes.
+        limit: the most guests deleted in all.
+        pause: the time between two batches.
+        dry_run: only count; nothing is written and nobody waits.
+
+    Raises:
+        django.db.Error: the database does not answer; what was done is done.
+    """
+    connection = connections[stale.database]
+    key = get_user_model()._meta.pk
+    # SQLite takes a limited number of parameters.
+    size = min(batch_size, connection.ops.bulk_batch_size([key], range(batch_size)))
+    last: Candidate | None = None
+    left = limit
+    while left is None or left > 0:
+        batch = _Batch(stale, dry_run=dry_run)
+        report = batch.run(last, size if left is None else min(size, left))
+        if batch.last is None:
+            return
+        last = batch.last
+        left = None if left is None else left - report.guests
+        yield report
+        if pause:
+            time.sleep(pause.total_seconds())
+
+
+class _Batch:
+    """One page of stale guests, deleted together if that is possible."""
+
+    def __init__(self, stale: StaleGuests, *, dry_run: bool) -> None:
+        self.stale, self.dry_run = stale, dry_run
+        self.database = stale.database
+        self.last: Candidate | None = None
+        self._attempts = 0
+
+    def run(self, after: Candidate | None, size: int) -> PurgeReport:
+        page: list[Candidate] = []
+        try:
+            with transaction.atomic(using=self.database):
+                self._limit_waiting()
+                page = self.stale.page(after, size, lock=not self.dry_run)
+                if not page:
+                    return PurgeReport()
+                self.last = page[-1]
+                return self._delete(page)
+        except Exception as error:
+            if not page:
+                raise
+            return self._divide([one.key for one in page], error)
+
+    def _again(self, keys: list[Any]) -> PurgeReport:
+        try:
+            with transaction.atomic(using=self.database):
+                self._limit_waiting()
+                return self._delete(self.stale.again(keys, lock=not self.dry_run))
+        except Exception as error:
+            return self._divide(keys, error)
+
+    def _divide(self, keys: list[Any], error: Exception) -> PurgeReport:
+        """Try again with the halves of what failed, down to the guest who makes it fail."""
+        logger.debug("A batch of %s guests failed", len(keys), exc_info=error)
+        connection = connections[self.database]
+        gone = isinstance(error, DatabaseError | InterfaceError) and not connection.is_usable()
+        if gone:
+            connection.close()
+        if len(keys) == 1 and isinstance(error, IntegrityError):
+            return PurgeReport(protected=1)
+        self._attempts += 2
+        if gone or len(keys) == 1 or self._attempts > MAX_ATTEMPTS:
+            return PurgeReport(failed=len(keys), errors=Counter({_shown(error): len(keys)}))
+        middle = len(keys) // 2
+        return self._again(keys[:middle]) + self._again(keys[middle:])
+
+    def _delete(self, page: list[Candidate]) -> PurgeReport:
+        # Everything is asked again, by a statement that began after the rows were locked: an address that a guest
+        # started to prove a moment ago leaves no trace on his own row.
+        keys = [one.key for one in page]
+        allowed = set(self.stale.allowed(keys).order_by().values_list("pk", flat=True))
+        guests = {one.key: one.guest_since for one in page if one.key in allowed}
+        held = len(page) - len(guests)
+        if not self.dry_run:
+            erased = erase(guests, database=self.database)
+            return PurgeReport(erased.guests, len(erased.spared), held, rows=erased.rows)
+        plan, going, spared = plan_around(guests, database=self.database, unseen=True)
+        rows, changed = plan.count()
+        return PurgeReport(len(going), len(spared), held, rows=rows, changed=changed)
+
+    def _limit_waiting(self) -> None:
+        connection = connections[self.database]
+        if connection.vendor == "postgresql" and not self.dry_run:
+            with connection.cursor() as cursor:
+                wait = f"{LOCK_TIMEOUT.total_seconds() * 1000:.0f}ms"
+                cursor.execute("SELECT set_config('lock_timeout', %s, true)", [wait])
+
+
+def _shown(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__

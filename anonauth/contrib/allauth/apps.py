@@ -10,12 +10,15 @@ class AllauthConfig(AppConfig):
 
     def ready(self) -> None:
         from anonauth import registry
-        from anonauth.contrib.allauth import checks, identities  # noqa: F401
+        from anonauth.contrib.allauth import checks, identities, purging  # noqa: F401
 
         # Django calls this again when INSTALLED_APPS is overridden in a test.
         if identities.identities not in registry.identity_sources:
             registry.identity_sources.append(identities.identities)
             registry.upgrade_method_sources.append(identities.upgrade_methods)
+            registry.expired_rows += [purging.expired_tickets, purging.expired_seen_tokens]
+            registry.purge_holds.append(purging.without_live_ticket)
+            registry.purge_preparations.append(purging.end_sessions)
         identities.watch_providers()
         self.listen()
 

@@ -8,4 +8,8 @@ class SimpleJWTConfig(AppConfig):
     verbose_name = _("Anonymous users: JSON web tokens")
 
     def ready(self) -> None:
-        from anonauth.contrib.simplejwt import checks  # noqa: F401  registers the system checks
+        from anonauth import registry
+        from anonauth.contrib.simplejwt import checks, credentials  # noqa: F401  checks registers the system checks
+
+        if credentials.expired_tokens not in registry.expired_rows:
+            registry.expired_rows.append(credentials.expired_tokens)

@@ -1,0 +1,78 @@
+"""Comparing a column with many keys, which are prepared for the database once and used in many statements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import EmptyResultSet
+from django.db import connections
+from django.db.models import F, Lookup, Q
+
+if TYPE_CHECKING:
+    BooleanLookup = Lookup[Any]
+else:
+    BooleanLookup = Lookup
+
+
+class Keys:
+    """Values of a column, as Python has them; the database's form of each is made once."""
+
+    __slots__ = ("_prepared", "values")
+
+    def __init__(self, values: Iterable[Any]) -> None:
+        self.values = list(values)
+        self._prepared: dict[Any, list[Any]] = {}
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def prepared(self, field: Any, connection: Any) -> list[Any]:
+        """Return the values as parameters for a column of this field, or of one that refers to it."""
+        while field.is_relation:
+            field = field.target_field
+        kind = (connection.alias, field)
+        if kind not in self._prepared:
+            prepare = field.get_db_prep_value
+            self._prepared[kind] = [prepare(value, connection) for value in self.values]
+        return self._prepared[kind]
+
+    def chunks(self, using: str, fields: Sequence[Any]) -> Iterator[Keys]:
+        """Yield the keys in parts that fit into one statement if each is compared with all of the fields."""
+        size = max(1, connections[using].ops.bulk_batch_size(fields, self.values))
+        if size >= len(self):
+            yield self
+            return
+        for start in range(0, len(self), size):
+            yield Keys(self.values[start : start + size])
+
+
+class AmongKeys(BooleanLookup):
+    """``column IN (keys)``; on PostgreSQL one array, so that a thousand keys are one parameter to bind and to parse."""
+
+    lookup_name = "among_keys"
+    prepare_rhs = False
+    rhs: Keys
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        column, parameters, values = self._sides(compiler, connection)
+        return f"{column} IN ({', '.join(['%s'] * len(values))})", (*parameters, *values)
+
+    def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        column, parameters, values = self._sides(compiler, connection)
+        kind = self.lhs.output_field.db_type(connection)
+        return f"{column} = ANY(%s::{kind}[])", (*parameters, values)
+
+    def _sides(self, compiler: Any, connection: Any) -> tuple[str, list[Any], list[Any]]:
+        if not len(self.rhs):
+            raise EmptyResultSet
+        column, parameters = self.process_lhs(compiler, connection)
+        return column, list(parameters), self.rhs.prepared(self.lhs.output_field, connection)
+
+
+def among(columns: Iterable[str], keys: Keys) -> Q:
+    """Return the condition that at least one of some columns has one of the keys."""
+    condition = Q()
+    for column in columns:
+        condition |= Q(AmongKeys(F(column), keys))
+    return condition

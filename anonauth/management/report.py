@@ -1,0 +1,87 @@
+"""What a purge did or would do, for people and for machines."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+from django.apps import apps
+
+from anonauth.flows.purge import PurgeReport
+
+
+def as_json(report: PurgeReport, *, seconds: float, older_than: timedelta, **facts: Any) -> str:
+    """Return one JSON object in one line."""
+    values = {
+        "guests": report.guests,
+        "protected": report.protected,
+        "held": report.held,
+        "failed": report.failed,
+        "rows": dict(report.rows),
+        "changed": dict(report.changed),
+        "errors": dict(report.errors),
+        "older_than": older_than.total_seconds(),
+        "seconds": round(seconds, 3),
+        **facts,
+    }
+    return json.dumps(values)
+
+
+def as_text(
+    report: PurgeReport,
+    *,
+    dry_run: bool,
+    seconds: float,
+    older_than: timedelta,
+    by: str,
+    **facts: Any,
+) -> str:
+    """Return some lines that need no knowledge of the project's code."""
+    since = "who have not returned for" if by == "seen" else "who were made more than"
+    after = _length(older_than) + ("" if by == "seen" else " ago")
+    did = "would be deleted" if dry_run else "deleted"
+    lines = [
+        f"{report.guests:,} guests {since} {after} {did}{'' if dry_run else f' in {seconds:,.1f} s'}."
+    ]
+    lines += _table("What goes with them:" if dry_run else "Rows deleted:", report.rows)
+    lines += _table("What stays, but no longer belongs to anybody:", report.changed)
+    for number, reason in (
+        (report.protected, "kept, because something of theirs must not be deleted"),
+        (report.held, "kept, because they are held, are upgrading now or have returned"),
+        (report.failed, "failed"),
+    ):
+        if number:
+            lines.append(f"{number:,} guests {reason}.")
+    lines += [f"  {error} ({number:,} guests)" for error, number in report.errors.most_common(5)]
+    if facts.get("warned") is not None:
+        would = "would be announced" if dry_run else "announced"
+        lines.append(f"{facts['warned']:,} guests who will go soon {would} (guest_expiring).")
+    lines += _table("Expired rows swept:", facts.get("swept") or Counter())
+    if facts.get("stopped"):
+        lines.append("Stopped; the next run goes on.")
+    if dry_run:
+        lines.append("This was a dry run: nothing was deleted.")
+    return "\n".join(lines)
+
+
+def _table(title: str, rows: Counter[str]) -> list[str]:
+    if not rows:
+        return []
+    width = max(len(f"{number:,}") for number in rows.values())
+    return [
+        title,
+        *(f"  {number:>{width},}  {_name(label, number)}" for label, number in rows.most_common()),
+    ]
+
+
+def _name(label: str, number: int) -> str:
+    meta = apps.get_model(label)._meta
+    name = str(meta.verbose_name if number == 1 else meta.verbose_name_plural)
+    return f"{name} ({label})"
+
+
+def _length(time: timedelta) -> str:
+    days, rest = divmod(time, timedelta(days=1))
+    return f"{days} days" if days and not rest else str(time)

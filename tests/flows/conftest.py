@@ -1,0 +1,3 @@
+from tests.fixtures import api
+
+__all__ = ["api"]

@@ -1,0 +1,206 @@
+"""A deletion by sets against Django's own, on random rows of every kind."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib.contenttypes.models import ContentType
+from django.db import IntegrityError, connection, models, transaction
+from django.db.models import QuerySet
+from django.db.models.signals import post_delete, pre_delete
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from anonauth.flows.deletion import count_rows, delete_rows
+from tests.relations import models as kinds
+
+pytestmark = pytest.mark.django_db
+MODELS = [
+    m
+    for m in apps.get_app_config("relations").get_models(include_auto_created=True)
+    if not m._meta.proxy
+]
+SIGNALS = {"pre": pre_delete, "post": post_delete}
+WATCHED: list[Any] = [
+    kinds.Watched,
+    kinds.Twig,
+    kinds.Dog,
+    kinds.Animal,
+    kinds.Comment,
+    kinds.Root,
+    kinds.Special,
+    None,
+]
+
+#: Children of a root that can be made of its key alone.
+SIMPLE = [
+    kinds.Leaf, kinds.Branch, kinds.Watched, kinds.Node, kinds.Left, kinds.Dog, kinds.Animal, kinds.Nulled,
+    kinds.Defaulted, kinds.Valued, kinds.Adopted, kinds.Ignored, kinds.Veiled, kinds.Album, kinds.Guard,
+]  # fmt: skip
+Made = dict[type[models.Model], list[Any]]
+
+
+class Rollback(Exception):
+    pass
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """Undo what the block does, but keep what it learned."""
+    try:
+        with transaction.atomic():
+            yield
+            raise Rollback
+    except Rollback:
+        pass
+
+
+@contextmanager
+def listening(model: Any) -> Iterator[list[tuple[Any, ...]]]:
+    """Record the signals of a model; of all models for None."""
+    heard: list[tuple[Any, ...]] = []
+    receivers = []
+    for name, signal in SIGNALS.items():
+
+        def receiver(
+            sender: Any, instance: Any, using: str, name: str = name, **kwargs: Any
+        ) -> None:
+            heard.append((name, sender, instance.pk, using, type(kwargs["origin"])))
+
+        signal.connect(receiver, sender=model)
+        receivers.append(receiver)
+    try:
+        yield heard
+    finally:
+        for receiver, signal in zip(receivers, SIGNALS.values(), strict=True):
+            assert signal.disconnect(receiver, sender=model)
+
+
+def state() -> dict[str, Counter[tuple[Any, ...]]]:
+    """Return every row of every table."""
+    return {
+        m._meta.label: Counter(
+            QuerySet(m).values_list(*(f.attname for f in m._meta.local_concrete_fields))
+        )
+        for m in MODELS
+    }
+
+
+def outcome(delete: Callable[[QuerySet[Any]], Any], rows: QuerySet[Any], listen_to: Any) -> Any:
+    """Return what a way to delete does: number of rows by model or the error, what is left, the signals."""
+    heard: list[tuple[Any, ...]] = []
+    with undone():
+        try:
+            with transaction.atomic():
+                if listen_to == "nobody":
+                    deleted = delete(rows.all())
+                else:
+                    with listening(listen_to) as heard:
+                        deleted = delete(rows.all())
+                connection.check_constraints()
+            result: Any = {label: number for label, number in deleted.items() if number}
+        except IntegrityError as error:
+            result, heard = type(error), []
+        return result, state(), heard
+
+
+def assert_same(rows: QuerySet[Any], listen_to: Any = "nobody") -> Any:
+    django = outcome(lambda found: found.delete()[1], rows, listen_to)
+    ours = outcome(delete_rows, rows, listen_to)
+    assert ours == django
+    if isinstance(django[0], dict):
+        assert count_rows(rows) == django[0]
+    elif django[0] in {models.ProtectedError, models.RestrictedError}:
+        with pytest.raises(django[0]):
+            count_rows(rows)
+    return django[0]
+
+
+def build(draw: Callable[[Any], Any]) -> Made:
+    """Make some roots and a random forest of everything that can hang off them."""
+    number = draw(st.integers(1, 5))
+    made: Made = {kinds.Root: []}
+    for n in range(number):
+        values = {"code": draw(st.sampled_from([None, f"c{n}"]))}
+        if made[kinds.Root]:
+            values["elder"] = draw(st.sampled_from([None, *made[kinds.Root]]))
+        model = draw(st.sampled_from([kinds.Root, kinds.Root, kinds.Special]))
+        made[kinds.Root].append(kinds.Root.objects.get(pk=model.objects.create(**values).pk))
+    roots = made[kinds.Root]
+
+    def some(model: Any, **choices: list[Any]) -> None:
+        if not all(choices.values()):
+            return
+        made[model] = [
+            model.objects.create(
+                **{name: draw(st.sampled_from(values)) for name, values in choices.items()}
+            )
+            for _ in range(draw(st.integers(0, 3)))
+        ]
+
+    for model in SIMPLE:
+        # What forbids a deletion is rare, or nothing else would be tried.
+        if model is not kinds.Guard or draw(st.integers(0, 9)) == 0:
+            some(model, root=roots)
+    maybe = [None, *roots]
+    coded = [None, *(r for r in roots if r.code)]
+    some(kinds.Twin, one=roots, other=maybe)
+    some(kinds.ByCode, root=coded)
+    some(kinds.ByCodeBranch, root=coded)
+    some(kinds.ByCodeTwig, branch=made[kinds.ByCodeBranch])
+    some(kinds.SpecialThing, special=list(kinds.Special.objects.all()))
+    some(kinds.Twig, branch=list(kinds.BranchProxy.objects.all()))
+    some(kinds.Right, left=made[kinds.Left])
+    some(kinds.Bone, dog=made[kinds.Dog])
+    some(kinds.Node, root=maybe, above=[None, *made[kinds.Node]])
+    if draw(st.integers(0, 9)) == 0:
+        some(kinds.DeepGuard, branch=made[kinds.Branch])
+    if draw(st.integers(0, 3)) == 0:
+        some(kinds.Song, album=made[kinds.Album], root=maybe)
+        some(kinds.SongWithVerses, album=made[kinds.Album], root=maybe)
+        some(kinds.Verse, song=made.get(kinds.SongWithVerses, []))
+    for model in (kinds.Comment, kinds.Remark):
+        some(
+            model,
+            content_type=[ContentType.objects.get_for_model(kinds.Root)],
+            object_id=[r.pk for r in roots],
+        )
+    some(kinds.Reply, remark=made[kinds.Remark])
+    some(kinds.Label)
+    labels = [kinds.Label.objects.create() for _ in range(2)]
+    some(kinds.Membership, root=roots, label=labels)
+    for root in roots:
+        root.labels.add(*draw(st.lists(st.sampled_from(labels), max_size=2)))
+        root.friends.add(*draw(st.lists(st.sampled_from(roots), max_size=2)))
+        for n in range(draw(st.integers(0, 1))):
+            kinds.Pair.objects.create(root=root, number=n)
+    for left in made[kinds.Left]:
+        left.right = draw(st.sampled_from([None, *made.get(kinds.Right, [])]))
+        left.save()
+    return made
+
+
+@pytest.mark.slow  # each forest has rows in forty tables, and is felled twice
+@settings(
+    max_examples=int(os.environ.get("TEST_FORESTS", "12")),
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking takes minutes
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(data=st.data())
+def test_a_random_forest_is_felled_as_django_fells_it(data: st.DataObject) -> None:
+    with undone():
+        kinds.last_resort()
+        roots = build(data.draw)[kinds.Root]
+        chosen = data.draw(st.lists(st.sampled_from(roots), min_size=1, unique=True))
+        model = data.draw(st.sampled_from([kinds.Root, kinds.RootProxy, kinds.Special]))
+        assert_same(
+            model._default_manager.filter(pk__in=[root.pk for root in chosen]),
+            data.draw(st.sampled_from(["nobody", *WATCHED])),
+        )

@@ -1,0 +1,428 @@
+"""The purge: who goes, who stays, and what goes along."""
+
+from __future__ import annotations
+
+import logging
+import tracemalloc
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core.files.base import ContentFile
+from django.core.files.storage import FileSystemStorage
+from django.db import connection, transaction
+from django.db.models.signals import post_delete
+from django.utils import timezone
+
+from anonauth.adapter import Adapter
+from anonauth.contrib.allauth.models import SocialTicket
+from anonauth.credentials import Credentials, SessionCredentials
+from anonauth.flows.purge import PurgeReport, TooManyStale, check_share, purge
+from anonauth.flows.stale import StaleGuests
+from anonauth.models import DailyTally, PendingUpgrade
+from anonauth.signals import guest_purged
+from tests.testapp.models import Note, Receipt, Tag
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+    from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
+
+pytestmark = pytest.mark.django_db
+User = get_user_model()
+NOW = timezone.now()
+
+
+def guest(name: str, *, days: float = 31, **fields: Any) -> Any:
+    seen = NOW - timedelta(days=days)
+    values = {"is_guest": True, "guest_since": seen, "last_seen_at": seen, **fields}
+    return User.objects.create_user(name, **values)
+
+
+def guests(number: int, *, days: float = 31) -> list[Any]:
+    seen = NOW - timedelta(days=days)
+    return User.objects.bulk_create(
+        User(
+            username=f"many-{n}",
+            is_guest=True,
+            guest_since=seen,
+            last_seen_at=seen + timedelta(seconds=n // 3),
+        )
+        for n in range(number)
+    )
+
+
+def stale(**options: Any) -> StaleGuests:
+    return StaleGuests("default", options.pop("older_than", timedelta(days=30)), **options)
+
+
+def run(rules: StaleGuests | None = None, **options: Any) -> PurgeReport:
+    return sum(purge(rules or stale(), **options), PurgeReport())
+
+
+def names() -> set[str]:
+    return set(User.objects.values_list("username", flat=True))
+
+
+class HoldingAdapter(Adapter):
+    def can_purge(self, guests: QuerySet[Any]) -> QuerySet[Any]:
+        return guests.exclude(note__text="paid").distinct()
+
+
+class GenerousAdapter(Adapter):
+    """Gives what guests wrote to somebody else."""
+
+    def before_purge(self, guests: QuerySet[Any]) -> None:
+        heir = User.objects.get(username="heir")
+        Note.objects.filter(owner__in=guests, text="good").update(owner=heir)
+        Receipt.objects.filter(owner__in=guests).update(owner=heir)
+
+
+class ScanAdapter(Adapter):
+    """Deletes files of rows that go unread."""
+
+    storage: FileSystemStorage
+
+    def before_purge(self, guests: QuerySet[Any]) -> None:
+        files = list(Note.objects.filter(owner__in=guests).values_list("text", flat=True))
+        transaction.on_commit(lambda: [self.storage.delete(name) for name in files])
+
+
+class StoredCredentials(SessionCredentials):
+    forgotten: list[str] = []
+
+    def forget(self, user: Any) -> None:
+        assert User.objects.filter(pk=user.pk).exists()
+        self.forgotten.append(user.username)
+
+
+def test_stale_guests_go_with_what_is_theirs_and_nobody_else() -> None:
+    gone, fresh = guest("gone"), guest("fresh", days=29)
+    ann = User.objects.create_user("ann", last_seen_at=NOW - timedelta(days=99))
+    guest("unknown", last_seen_at=None)
+    for owner in (gone, gone, fresh, ann):
+        Note.objects.create(owner=owner)
+    Tag.objects.create(name="t").users.add(gone, ann)
+
+    report = run()
+
+    assert names() == {"fresh", "ann", "unknown"}
+    assert set(Note.objects.values_list("owner__username", flat=True)) == {"fresh", "ann"}
+    assert list(Tag.objects.get().users.all()) == [ann]
+    assert (report.guests, report.protected, report.held, report.failed) == (1, 0, 0, 0)
+    assert report.rows == Counter({"testapp.User": 1, "testapp.Note": 2, "testapp.Tag_users": 1})
+    assert run() == PurgeReport()
+
+
+def test_an_active_guest_made_long_ago_stays() -> None:
+    """Fault 12 of the other packages: expiry that does not look at activity."""
+    guest("active", days=0, guest_since=NOW - timedelta(days=400))
+
+    assert run().guests == 0
+    assert names() == {"active"}
+
+
+def test_by_creation_active_guests_go_too_but_not_who_is_here_just_now() -> None:
+    long_ago = NOW - timedelta(days=40)
+    guest("old-but-active", days=1, guest_since=long_ago)
+    guest("here", days=0, guest_since=long_ago)
+    guest("young", days=1)
+    guest("unknown", last_seen_at=None, guest_since=long_ago)
+    guest("never-made", guest_since=None)
+
+    assert run(stale(by="created")).guests == 2
+    assert names() == {"here", "young", "never-made"}
+
+
+def test_one_protected_guest_does_not_stop_the_others() -> None:
+    """Fault 11 of the other packages: one PROTECTed row ends the whole purge."""
+    for n in range(7):
+        Note.objects.create(owner=guest(f"g{n}", days=40 - n))
+    for name in ("g0", "g3", "g6"):
+        Receipt.objects.create(owner=User.objects.get(username=name))
+
+    report = run(batch_size=3)
+
+    assert names() == {"g0", "g3", "g6"}
+    assert (report.guests, report.protected, report.failed) == (4, 3, 0)
+    assert Note.objects.count() == 3
+
+
+@pytest.mark.parametrize("way", ["pending", "ticket"])
+def test_a_guest_in_the_middle_of_an_upgrade_stays_until_it_expires(way: str) -> None:
+    for name, minutes in (("trying", 5), ("gave-up", -5)):
+        expires_at = timezone.now() + timedelta(minutes=minutes)
+        user = guest(name)
+        if way == "pending":
+            facts = {"method": "email", "target": "a@example.org", "code_hash": "x"}
+            PendingUpgrade.objects.create(user=user, expires_at=expires_at, **facts)
+        else:
+            facts = {"step": SocialTicket.Step.AT_PROVIDER, "provider": "dummy", "identity": {}}
+            SocialTicket.objects.create(
+                user=user, secret_hash=name, redirect_uri="x", expires_at=expires_at, **facts
+            )
+
+    report = run()
+
+    assert names() == {"trying"}
+    assert (report.guests, report.held) == (1, 1)
+
+
+def test_the_adapter_holds_whom_it_wants_and_the_batches_go_on(settings: Settings) -> None:
+    settings.ANONAUTH_ADAPTER = "tests.flows.test_purge.HoldingAdapter"
+    for n in range(5):
+        user = guest(f"g{n}", days=40 - n)
+        Note.objects.create(owner=user, text="paid" if n in {0, 1, 3} else "")
+        Note.objects.create(owner=user)
+
+    report = run(batch_size=2)
+
+    assert names() == {"g0", "g1", "g3"}
+    assert (report.guests, report.held) == (2, 3)
+
+
+def test_a_limit_ends_with_the_oldest_gone() -> None:
+    for n in range(6):
+        guest(f"g{n}", days=40 - n)
+
+    assert run(limit=4, batch_size=3).guests == 4
+    assert names() == {"g4", "g5"}
+
+
+def test_guests_seen_at_the_same_moment_are_all_found() -> None:
+    for n in range(9):
+        guest(f"g{n}")
+    Receipt.objects.create(owner=User.objects.get(username="g4"))
+
+    assert run(batch_size=2).guests == 8
+    assert names() == {"g4"}
+
+
+def test_a_dry_run_counts_as_the_run_deletes_and_writes_nothing() -> None:
+    for n in range(5):
+        user = guest(f"g{n}", days=40 - n)
+        Note.objects.bulk_create(Note(owner=user) for _ in range(n))
+    Receipt.objects.create(owner=User.objects.get(username="g4"))
+    before = names()
+
+    preview = run(dry_run=True, batch_size=2)
+
+    assert names() == before
+    assert Note.objects.count() == 10
+    assert preview == run(batch_size=2)
+    assert (preview.guests, preview.protected) == (4, 1)
+
+
+def test_each_guest_is_announced_and_recorded_once(
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    keys = {guest(f"g{n}").pk for n in range(3)}
+    heard = []
+
+    def receiver(sender: Any, user_id: Any, **kwargs: Any) -> None:
+        heard.append((sender, user_id))
+
+    guest_purged.connect(receiver)
+    try:
+        with (
+            caplog.at_level(logging.INFO, "anonauth.audit"),
+            django_capture_on_commit_callbacks(execute=True),
+        ):
+            run(batch_size=2)
+    finally:
+        guest_purged.disconnect(receiver)
+
+    assert sorted(heard, key=str) == sorted(((User, key) for key in keys), key=str)
+    records = [r.anonauth for r in caplog.records if r.name == "anonauth.audit"]
+    assert sorted(r["user_id"] for r in records) == sorted(map(str, keys))
+    assert {r["event"] for r in records} == {"guest_purged"}
+
+
+def test_the_tally_knows_how_many_went_and_on_which_days_they_were_made() -> None:
+    for n in range(5):
+        guest(f"g{n}", days=40 + n % 2)
+    guest("unknown-day", guest_since=None)
+
+    run(batch_size=2)
+
+    assert DailyTally.objects.get(event="purged").count == 6
+    made = DailyTally.objects.filter(event="departed", label="purged")
+    assert {row.day: row.count for row in made} == {
+        (NOW - timedelta(days=40)).date(): 3,
+        (NOW - timedelta(days=41)).date(): 2,
+    }
+
+
+def test_whoever_fails_in_a_receiver_is_left_alone_and_counted() -> None:
+    for n in range(9):
+        Note.objects.create(owner=guest(f"g{n}", days=40 - n), text="bad" if n == 4 else "")
+
+    def receiver(instance: Note, **kwargs: Any) -> None:
+        if instance.text == "bad":
+            raise RuntimeError("no such bucket")
+
+    post_delete.connect(receiver, sender=Note)
+    try:
+        report = run(batch_size=6)
+    finally:
+        post_delete.disconnect(receiver, sender=Note)
+
+    assert names() == {"g4"}
+    assert Note.objects.get().text == "bad"
+    assert (report.guests, report.failed) == (8, 1)
+    assert report.errors == Counter({"RuntimeError: no such bucket": 1})
+
+
+def test_a_batch_that_fails_whatever_is_tried_is_given_up_and_the_run_ends() -> None:
+    guests(600)
+
+    def receiver(**kwargs: Any) -> None:
+        raise RuntimeError
+
+    post_delete.connect(receiver, sender=User)
+    try:
+        report = run(batch_size=300)
+    finally:
+        post_delete.disconnect(receiver, sender=User)
+
+    assert (report.guests, report.failed) == (0, 600)
+    assert User.objects.count() == 600
+
+
+def test_a_receiver_of_djangos_gets_each_row_and_may_delete_its_file(
+    tmp_path: Path, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    storage = FileSystemStorage(tmp_path)
+    for n in range(3):
+        Note.objects.create(owner=guest(f"g{n}"), text=storage.save(f"{n}", ContentFile(b"x")))
+    kept = storage.save("kept", ContentFile(b"x"))
+
+    def delete_file(instance: Note, **kwargs: Any) -> None:
+        transaction.on_commit(lambda: storage.delete(instance.text))
+
+    post_delete.connect(delete_file, sender=Note)
+    try:
+        with django_capture_on_commit_callbacks(execute=True):
+            run()
+    finally:
+        post_delete.disconnect(delete_file, sender=Note)
+
+    assert [path.name for path in tmp_path.iterdir()] == [kept]
+
+
+def test_the_adapter_is_asked_before_and_may_delete_files_of_rows_that_go_unread(
+    tmp_path: Path,
+    settings: Settings,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    settings.ANONAUTH_ADAPTER = "tests.flows.test_purge.ScanAdapter"
+    ScanAdapter.storage = storage = FileSystemStorage(tmp_path)
+    for user in (guest("gone"), guest("spared"), guest("fresh", days=1)):
+        Note.objects.create(owner=user, text=storage.save(user.username, ContentFile(b"x")))
+    Receipt.objects.create(owner=User.objects.get(username="spared"))
+
+    with django_capture_on_commit_callbacks(execute=True):
+        run()
+
+    assert {path.name for path in tmp_path.iterdir()} == {"spared", "fresh"} == names()
+
+
+def test_what_the_adapter_gives_away_stays(settings: Settings) -> None:
+    settings.ANONAUTH_ADAPTER = "tests.flows.test_purge.GenerousAdapter"
+    heir = User.objects.create_user("heir")
+    for n in range(4):
+        user = guest(f"g{n}")
+        Note.objects.create(owner=user, text="good" if n % 2 else "bad")
+
+    run()
+
+    assert names() == {"heir"}
+    assert list(Note.objects.values_list("owner", "text")) == [(heir.pk, "good")] * 2
+
+
+def test_credentials_that_are_stored_are_forgotten_first_and_not_of_who_stays(
+    settings: Settings,
+) -> None:
+    settings.ANONAUTH_CREDENTIALS = ["tests.flows.test_purge.StoredCredentials"]
+    StoredCredentials.forgotten.clear()
+    guest("gone")
+    guest("fresh", days=1)
+    Receipt.objects.create(owner=guest("spared"))
+
+    run()
+
+    assert StoredCredentials.forgotten == ["gone"]
+
+
+def test_users_are_not_read_for_kinds_that_store_nothing(
+    django_assert_num_queries: Any,
+) -> None:
+    assert SessionCredentials.forget is Credentials.forget
+    with django_assert_num_queries(0):
+        SessionCredentials().forget_many(User.objects.all())
+
+
+def test_a_share_that_a_wrong_clock_might_ask_for_is_refused() -> None:
+    for n in range(3):
+        guest(f"g{n}")
+    User.objects.create_user("ann")
+
+    with pytest.raises(TooManyStale, match="3 of all 4 users"):
+        check_share(stale(), max_share=0.5)
+    assert check_share(stale(), max_share=0.75) == 3
+    User.objects.create_user("bob")
+    User.objects.create_user("cem")
+    assert check_share(stale(), max_share=0.5) == 3
+
+
+def test_a_batch_costs_the_same_number_of_statements_for_one_guest_and_for_many(
+    django_assert_max_num_queries: Any,
+) -> None:
+    counts = []
+    for number in (2, 2, 400):  # the first one makes the rows of the tally
+        made = guests(number)
+        Note.objects.bulk_create(Note(owner=user) for user in made for _ in range(2))
+        Receipt.objects.create(owner=made[0])
+        with django_assert_max_num_queries(40) as captured:
+            assert run(batch_size=500).guests == number - 1
+        counts.append(len(captured))
+        Receipt.objects.all().delete()
+        User.objects.all().delete()
+
+    assert counts[1] == counts[2]
+
+
+@pytest.mark.slow  # makes, and purges, some thousand guests
+def test_memory_does_not_grow_with_the_number_of_guests() -> None:
+    peaks = []
+    for number in (1000, 4000):
+        guests(number)
+        tracemalloc.start()
+        assert run(batch_size=250).guests == number
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+
+    assert peaks[1] < 1.5 * peaks[0] + 200_000
+
+
+@pytest.mark.postgres
+def test_a_page_is_a_range_of_the_partial_index_and_keys_are_one_parameter() -> None:
+    guests(3000)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE testapp_user")
+    rules = stale()
+    page = rules.page(None, 100, lock=False)
+    rows = rules.all().filter(rules._after(page[-1])).order_by("last_seen_at", "pk")
+
+    plan = rows.only("pk")[:100].explain()
+
+    assert "user_stale" in plan
+    assert "last_seen_at >=" in plan
+    sql, parameters = (
+        rules.allowed([one.key for one in page]).query.get_compiler("default").as_sql()
+    )
+    assert "= ANY(%s::uuid[])" in sql
+    assert max(len(p) for p in parameters if isinstance(p, list)) == 100

@@ -1,0 +1,104 @@
+"""The purge in task queues."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import django
+import pytest
+from celery import Celery, current_app
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ImproperlyConfigured
+from django.utils import timezone
+
+from anonauth.flows.purge import TooManyStale
+from anonauth.flows.purge_run import run_purge
+from tests.docs.pages import blocks, read, section
+
+if TYPE_CHECKING:
+    from pytest_django import Settings
+
+pytestmark = pytest.mark.django_db
+User = get_user_model()
+with_tasks = pytest.mark.skipif(django.VERSION < (6, 0), reason="django.tasks came with Django 6.0")
+SNIPPETS = blocks(section(read("purge"), "Task queues"), "python")
+
+
+@pytest.fixture(autouse=True)
+def people() -> None:
+    """Make two guests of whom one is stale, and a permanent user."""
+    for name, days in (("stale", 31), ("fresh", 1)):
+        seen = timezone.now() - timedelta(days=days)
+        User.objects.create_user(name, is_guest=True, guest_since=seen, last_seen_at=seen)
+    User.objects.create_user("ann")
+
+
+def names() -> set[str]:
+    return set(User.objects.values_list("username", flat=True))
+
+
+@with_tasks
+def test_the_documented_task_runs_at_once_and_its_result_is_the_report(settings: Settings) -> None:
+    backend = "django.tasks.backends.immediate.ImmediateBackend"
+    settings.TASKS = {"default": {"BACKEND": backend}}
+    module: dict[str, Any] = {}
+
+    exec(SNIPPETS[0], module)
+
+    assert names() == {"fresh", "ann"}
+    result = module["purge"].enqueue(older_than=3600, max_share=0.6, warn_before=60)
+    assert result.return_value["guests"] == 1
+    assert result.return_value["rows"] == {"testapp.User": 1}
+    assert names() == {"ann"}
+
+
+@with_tasks
+def test_a_worker_finds_the_task_by_its_path() -> None:
+    from django.utils.module_loading import import_string
+
+    from anonauth.tasks import purge
+
+    assert import_string(purge.module_path) is purge
+
+
+@pytest.mark.skipif(django.VERSION >= (6, 0), reason="there are tasks")
+def test_without_django_tasks_the_import_says_what_to_do_and_celerys_search_for_tasks_goes_on() -> (
+    None
+):
+    import anonauth.tasks
+
+    assert isinstance(anonauth.tasks, ModuleType)
+    with pytest.raises(ImproperlyConfigured, match=r"run_purge\(\)"):
+        from anonauth.tasks import purge  # noqa: F401
+
+
+@pytest.fixture
+def celery() -> Iterator[Celery]:
+    before = current_app._get_current_object()  # type: ignore[attr-defined]
+    app = Celery("shop", broker="memory://", backend="cache+memory://", set_as_current=True)
+    app.conf.update(task_always_eager=True, task_eager_propagates=True)
+    yield app
+    app.close()
+    before.set_current()
+
+
+def test_the_documented_celery_task_purges(celery: Celery) -> None:
+    module: dict[str, Any] = {"__name__": "snippets.tasks"}
+    exec(SNIPPETS[1], module)
+    settings_of_beat: dict[str, Any] = {}
+    exec(SNIPPETS[2], settings_of_beat)
+    (entry,) = settings_of_beat["CELERY_BEAT_SCHEDULE"].values()
+
+    celery.tasks[entry["task"]].delay()
+
+    assert module["purge_guests"].name == entry["task"]
+    assert names() == {"fresh", "ann"}
+
+
+def test_a_task_is_refused_a_share_that_a_wrong_clock_might_ask_for() -> None:
+    with pytest.raises(TooManyStale):
+        run_purge(older_than=timedelta(seconds=1), max_share=0.5)
+    assert len(names()) == 3
