@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.db import DataError, IntegrityError, connections, transaction
+from django.db import DataError, IntegrityError, OperationalError, connections, transaction
 from django.utils import timezone
 
 from anonauth import audit
@@ -31,6 +31,11 @@ from anonauth.merging.settle import Blocked, carry_out, conflict_of
 from anonauth.models import MergeRecord, user_database
 from anonauth.signals import guest_merged
 from anonauth.tally import count_departed
+
+#: What PostgreSQL calls a deadlock, and a transaction that cannot be put in line with another one.
+ROLLED_BACK = {"40P01", "40001"}
+#: So many of them are borne before the next one is raised.
+DEADLOCKS = 3
 
 
 def preview_merge(
@@ -95,8 +100,9 @@ def merge(
         MergeConflict: rows that a constraint does not allow side by side, and no rule for them; nothing changed.
         UserNotFound, UserInactive, NotAnonymous, PermanentUserRequired, InvalidInput
     """
+    act = partial(_merge, guest, into, choices, method, actor)
     try:
-        return _merge(guest, into, choices, method, actor)
+        return _repeat_after_deadlock(act, user_database())
     except Blocked as error:
         # Each of them, as the preview has them, and not only the first; but what that cannot foresee is told as well.
         foreseen = preview_merge(guest=guest, into=into, choices=choices).conflicts
@@ -139,6 +145,18 @@ def _find_record(guest: Any, into: Any) -> MergeReport | None:
     rows = MergeRecord.objects.using(user_database())
     record = rows.filter(guest_id=str(guest.pk), account_id=into.pk).order_by("merged_at").last()
     return None if record is None else MergeReport.from_dict(record.report)
+
+
+def _repeat_after_deadlock(act: Callable[[], MergeReport], database: str) -> MergeReport:
+    """Repeat what the database has rolled back, e.g. because two guests who follow each other are merged at once."""
+    for _ in range(DEADLOCKS):
+        try:
+            return act()
+        except OperationalError as error:
+            code = getattr(error.__cause__, "sqlstate", None)
+            if code not in ROLLED_BACK or connections[database].in_atomic_block:
+                raise
+    return act()
 
 
 def _merge(

@@ -170,10 +170,10 @@ def _look_at_left(planned: Planned, side: Side) -> Outlook | None:
     safe = action == "set" or (action == "cascade" and not may_be_forbidden(relation.model))
     if elsewhere(relation) or (safe and not planned.is_counted):
         return None
-    number = side.anonymous.count()
+    number = side.left.count()
     if not number:
         return None
-    loss = side.losing([side.anonymous], []) if action == "cascade" else None
+    loss = side.losing([side.left], []) if action == "cascade" else None
     blocked = [] if loss is None else _forbidden(planned, loss)
     if action in {"protect", "restrict"}:
         blocked.append(RowConflict(relation.name, "protected", (relation.name,), number))

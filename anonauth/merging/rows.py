@@ -42,11 +42,14 @@ class Side:
 
     @property
     def anonymous(self) -> QuerySet[Any]:
-        """The guest's rows that can move; not his own row, which goes with him."""
+        """The guest's rows that can move."""
+        return self.left.exclude(self._loop) if self._loop else self.left
+
+    @property
+    def left(self) -> QuerySet[Any]:
+        """All of the guest's rows, but not his own, which goes with him."""
         rows = self._of(self.old)
-        if self.relation.is_own:
-            rows = rows.exclude(pk=self._guest.pk)
-        return rows.exclude(self._loop) if self._loop else rows
+        return rows.exclude(pk=self._guest.pk) if self.relation.is_own else rows
 
     @property
     def loops(self) -> QuerySet[Any] | None:
@@ -56,7 +59,9 @@ class Side:
         loops = self._of(self.old).filter(self._loop)
         if self.relation.is_own:
             return loops.exclude(pk=self._guest.pk)
-        if self.relation.of_users:  # the guest's own row may become the account's, and points at that already
+        if (
+            self.relation.of_users
+        ):  # the guest's own row may become the account's, and points at that already
             return loops | self._of(self.new).filter(**{self.relation.user_key: self._guest.pk})
         return loops
 

@@ -235,6 +235,7 @@ def test_the_world_knows_all_relations_of_the_test_models() -> None:
     deadline=None,
     suppress_health_check=list(HealthCheck),
     database=None,
+    report_multiple_bugs=False,
 )
 @given(contents(), st.fixed_dictionaries({n: rules_for(r) for n, r in RELATIONS.items()}))
 def test_a_merge_does_what_the_rules_say_and_the_preview_foretells_it(

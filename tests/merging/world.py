@@ -258,13 +258,17 @@ HOLDS = (
 
 def read() -> World:
     """Read the whole world from the database."""
-    return {
-        name: {
-            row["pk"]: {column: row[column] for column in table.columns}
-            for row in table.model._base_manager.values("pk", *table.columns)
-        }
-        for name, table in TABLES.items()
-    }
+    return {name: _read(table) for name, table in TABLES.items()}
+
+
+def _read(table: Table) -> Rows:
+    keys = [field.attname for field in getattr(table.model._meta, "pk_fields", ())]
+    keys = keys or [table.model._meta.pk.attname]
+    rows = {}
+    for row in table.model._base_manager.values(*table.columns):
+        key = tuple(row[name] for name in keys)
+        rows[key[0] if len(key) == 1 else key] = row
+    return rows
 
 
 def type_ids(models: tuple[type[Model], ...]) -> set[int]:

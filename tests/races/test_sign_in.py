@@ -16,7 +16,7 @@ from anonauth.flows.last_seen import touch
 from anonauth.flows.purge import purge_guest
 from anonauth.models import SignInKey
 from tests.client import Api
-from tests.races.threads import together
+from tests.races.threads import together, wait_for_blocked_backends
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 User = get_user_model()
@@ -80,7 +80,7 @@ def test_a_guest_who_is_upgraded_while_he_is_erased_survives() -> None:
                 row = User.objects.select_for_update().filter(pk=guest.pk)
                 assert row.get().is_guest
                 erasing.set()
-                wait_for_a_blocked_backend()
+                wait_for_blocked_backends()
                 row.update(is_guest=False)
         finally:
             upgraded.set()
@@ -115,18 +115,3 @@ def test_of_many_parallel_visits_one_is_written() -> None:
     written = together(*[lambda g=g: touch(g, interval=timedelta(hours=1)) for g in guests])
 
     assert sorted(written) == [False] * 7 + [True]
-
-
-def wait_for_a_blocked_backend() -> None:
-    """Return as soon as another connection waits for a lock; the window is forced, not slept for."""
-    with connections.create_connection("default").cursor() as cursor:
-        for _ in range(2000):
-            cursor.execute(
-                "SELECT pg_sleep(0.005), count(*) FROM pg_stat_activity "
-                "WHERE wait_event_type = 'Lock' AND datname = current_database()"
-            )
-            if cursor.fetchone()[1]:
-                break
-        else:
-            raise AssertionError("nobody waited for the lock")
-    cursor.connection.close()
