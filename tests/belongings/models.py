@@ -221,14 +221,19 @@ class Referral(Row):
 
 
 class Tie(Row):
-    """Two users in any order."""
+    """Two users in any order, and nobody with himself."""
 
     one = models.ForeignKey(USER, on_delete=models.CASCADE, related_name="+")
     other = models.ForeignKey(USER, on_delete=models.CASCADE, related_name="+")
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(Least("one", "other"), Greatest("one", "other"), name="one_tie")
+            models.UniqueConstraint(
+                Least("one", "other"), Greatest("one", "other"), name="one_tie"
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(one=models.F("other")), name="one_tie_of_two"
+            ),
         ]
 
 

@@ -112,7 +112,11 @@ TABLES = {
             lambda row: bool(row["follower_id"] != row["followed_id"]),
         ),
         Table(m.Referral, (), lambda row: row["of_id"] is None or row["by_id"] != row["of_id"]),
-        Table(m.Tie, (lambda row: frozenset((row["one_id"], row["other_id"])),)),
+        Table(
+            m.Tie,
+            (lambda row: frozenset((row["one_id"], row["other_id"])),),
+            lambda row: bool(row["one_id"] != row["other_id"]),
+        ),
         Table(m.Comment, (once("user_id", "number"),)),
         Table(m.Paper, (once("user_id", "number"),)),
         Table(m.Thesis, (once("reader_id"),)),
