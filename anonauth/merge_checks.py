@@ -6,12 +6,29 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Warning, register
-from django.core.exceptions import FieldDoesNotExist
 
 from anonauth.checks import sound_settings
-from anonauth.merge_rules import AddUp, KeepNewest, Leave, MergeRule, Strategy, declared
+from anonauth.merge_rules import (
+    AddUp,
+    KeepNewest,
+    KeepRow,
+    Leave,
+    MergeRule,
+    Strategy,
+    declared,
+)
 from anonauth.merging.constraints import unique_keys
-from anonauth.merging.plan import Planned, elsewhere, names_of, never_moved, plan, project_rules
+from anonauth.merging.fallout import action_of
+from anonauth.merging.plan import (
+    OTHER_DATABASE,
+    Planned,
+    elsewhere,
+    in_other_database,
+    names_of,
+    never_moved,
+    plan,
+    project_rules,
+)
 from anonauth.merging.relations import UserRelation, user_relations
 from anonauth.models import GuestMixin
 
@@ -66,7 +83,7 @@ def check_relations(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
                     f"{relation.name} has no rule for two rows that are both the account's after a "
                     f"merge and break a unique constraint ({keys}): such a guest cannot be merged.",
                     hint=f'Declare merge_rule("{relation.name}", combine, on_conflict=…) in the '
-                    "app's anonauth_rules.py; see docs/merge.md.",
+                    f"app's anonauth_rules.py; see docs/merge.md. {LIST}",
                     obj=relation.model,
                     id="anonauth.W405",
                 )
@@ -75,8 +92,7 @@ def check_relations(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             found.append(
                 Warning(
                     f"{relation.name} is left out of merges: {reason}",
-                    hint="Say that it is meant to be with leave(reason), or give the rule a callable that "
-                    "moves the rows.",
+                    hint=f"Say that it is meant to be with leave(reason), or give it a rule. {LIST}",
                     obj=relation.model,
                     id="anonauth.W406",
                 )
@@ -90,22 +106,50 @@ def _error(message: str, hint: str, number: str) -> Error:
 
 def _may_conflict(planned: Planned) -> bool:
     relation = planned.relation
-    return (
-        planned.strategy is Strategy.COMBINE
-        and planned.rule.on_conflict is None
-        and bool(unique_keys(relation.model, relation.field))
-    )
+    if not unique_keys(relation.model, relation.field):
+        return False
+    if planned.strategy is Strategy.COMBINE:
+        return planned.rule.on_conflict is None
+    # The usual rule would keep one of two users, and the other could not be let go.
+    return isinstance(planned.strategy, Strategy) and _must_point_at_somebody(relation)
 
 
 def _fault(rule: MergeRule, relation: UserRelation) -> str | None:
     if isinstance(rule.strategy, Leave):
-        return None if rule.strategy.reason else "leave() needs a reason."
+        return _leave_fault(rule.strategy, relation)
+    if in_other_database(relation):
+        return (
+            f"{OTHER_DATABASE} leave() it, and move its rows in a receiver of guest_merged, "
+            "which knows both keys."
+        )
+    if _must_point_at_somebody(relation) and _drops(rule):
+        return (
+            "Its rows are users, and those cannot be dropped: write a callable, or combine alone."
+        )
     match rule.on_conflict:
         case KeepNewest(field):
             return _no_field(relation, (field,))
         case AddUp(fields):
             return _no_sum(relation, fields)
     return None
+
+
+def _leave_fault(strategy: Leave, relation: UserRelation) -> str | None:
+    if not strategy.reason:
+        return "leave() needs a reason."
+    if not relation.type_field and action_of(relation.field) in {"protect", "restrict"}:
+        return "on_delete keeps the guest from being deleted, and so from being merged."
+    return None
+
+
+def _must_point_at_somebody(relation: UserRelation) -> bool:
+    return relation.of_users and not relation.field.null
+
+
+def _drops(rule: MergeRule) -> bool:
+    kept = {Strategy.KEEP_EXISTING, Strategy.KEEP_ANONYMOUS}
+    built_in = isinstance(rule.on_conflict, KeepRow | KeepNewest | AddUp)
+    return built_in or bool(kept & {*rule.choices, rule.strategy})
 
 
 def _no_sum(relation: UserRelation, names: tuple[str, ...]) -> str | None:
@@ -117,8 +161,6 @@ def _no_sum(relation: UserRelation, names: tuple[str, ...]) -> str | None:
 
 def _no_field(relation: UserRelation, names: tuple[str, ...]) -> str | None:
     for name in names:
-        try:
-            relation.model._meta.get_field(name)
-        except FieldDoesNotExist:
-            return f"{relation.model.__name__} has no field {name!r}."
+        if name not in {field.name for field in relation.model._meta.concrete_fields}:
+            return f"{relation.model.__name__} has no column {name!r}."
     return None

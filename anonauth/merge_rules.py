@@ -9,8 +9,9 @@ Without a rule everything moves, and what a constraint of the database does not 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -48,7 +49,10 @@ class Leave:
 
 @dataclass(frozen=True, slots=True)
 class KeepRow:
-    """Of two rows that exclude each other the one of this side stays, the other is dropped."""
+    """Of two rows that exclude each other the one of this side stays, the other is dropped.
+
+    Where the account's stays, a guest's row that a check constraint does not allow the account is dropped too.
+    """
 
     anonymous: bool
 
@@ -121,6 +125,8 @@ class MergeRule:
     on_conflict: Resolver | None = None
     choice: bool | tuple[Strategy, ...] = False
     label: str | Promise = ""
+    #: The module that declares it, of a rule of an app.
+    declared_in: str = field(default="", compare=False)
 
     @property
     def choices(self) -> tuple[Strategy, ...]:
@@ -143,4 +149,5 @@ def merge_rule(
     label: str | Promise = "",
 ) -> None:
     """Declare a rule for the whole project, in an app's ``anonauth_rules.py``; see :class:`MergeRule`."""
-    declared.append(MergeRule(relation, strategy, on_conflict, choice, label))
+    module = sys._getframe(1).f_globals.get("__name__", "")
+    declared.append(MergeRule(relation, strategy, on_conflict, choice, label, module))

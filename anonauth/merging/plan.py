@@ -31,6 +31,8 @@ IDENTITY = "SECURITY: what opens an account, or names it, is proved by its owner
 CREDENTIAL = "SECURITY: the guest's credentials end with the guest."
 OURS = "anonauth's own; it ends with the guest."
 
+OTHER_DATABASE = "Its table is in another database, and a merge is one transaction."
+
 #: Relations of other apps that no rule of a project can move.
 NEVER_MOVED: Mapping[str, str] = {
     "account.EmailAddress.user": IDENTITY,
@@ -134,10 +136,8 @@ def names_of(rule: MergeRule) -> Iterable[str]:
 
 def never_moved(name: str) -> str | None:
     """Return why a relation is never moved, whatever a project's rules say, or None."""
-    for relation in user_relations():
-        if relation.name == name and relation.linked in {Group, Permission}:
-            return RIGHTS
-    return NEVER_MOVED.get(name)
+    rights = (r.name for r in user_relations() if r.linked in {Group, Permission})
+    return RIGHTS if name in rights else NEVER_MOVED.get(name)
 
 
 def usual_rule(relation: UserRelation) -> MergeRule:
@@ -158,9 +158,12 @@ def elsewhere(relation: UserRelation) -> str | None:
     """Return why the rows of a relation are out of a merge's reach, or None."""
     if not relation.model._meta.managed:
         return "Its table is not managed by Django."
-    if router.db_for_write(relation.model) != user_database():
-        return "Its table is in another database, and a merge is one transaction."
-    return None
+    return OTHER_DATABASE if in_other_database(relation) else None
+
+
+def in_other_database(relation: UserRelation) -> bool:
+    """Tell whether rows of a relation are written to another database than users."""
+    return bool(router.db_for_write(relation.model) != user_database())
 
 
 def _chosen(

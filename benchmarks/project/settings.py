@@ -25,6 +25,8 @@ INSTALLED_APPS = [
     "anonauth.contrib.simplejwt",
     "benchmarks.project",
 ]
+if os.environ.get("BENCH_BELONGINGS"):
+    INSTALLED_APPS.append("benchmarks.belongings")
 MIGRATION_MODULES: dict[str, None] = dict.fromkeys(("auth", "contenttypes", "project", "sessions"))
 
 # What `startproject` writes. It costs the same in front of both views, so it brings their ratio

@@ -1,3 +1,4 @@
 from tests.fixtures import api
+from tests.merging.ruled import rules
 
-__all__ = ["api"]
+__all__ = ["api", "rules"]

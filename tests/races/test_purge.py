@@ -26,8 +26,7 @@ from anonauth.flows.purge import PurgeReport, purge
 from anonauth.flows.stale import StaleGuests
 from anonauth.flows.upgrade import upgrade
 from anonauth.models import DailyTally, PendingUpgrade
-from tests.races.locks import wait_for_a_blocked_backend
-from tests.races.threads import together
+from tests.races.threads import together, wait_for_blocked_backends
 from tests.suites import ROOT
 from tests.testapp.models import Note
 
@@ -175,7 +174,7 @@ def test_who_comes_back_too_late_waits_for_the_batch_and_finds_himself_gone(
 
     def erase(*arguments: Any, **options: Any) -> Any:
         thread.start()
-        wait_for_a_blocked_backend()
+        wait_for_blocked_backends()
         return original(*arguments, **options)
 
     monkeypatch.setattr(purge_flow, "erase", erase)
@@ -199,7 +198,7 @@ def test_a_proof_that_begins_between_the_statement_and_its_lock_spares_the_guest
             with transaction.atomic():
                 row = pending.lock_guest(stale)
                 inside.set()
-                wait_for_a_blocked_backend()
+                wait_for_blocked_backends()
                 PendingUpgrade.objects.create(
                     user=row, method="email", target="a@b.c", code_hash="x",
                     expires_at=timezone.now() + timedelta(minutes=5),

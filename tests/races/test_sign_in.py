@@ -16,8 +16,7 @@ from anonauth.flows.last_seen import touch
 from anonauth.flows.purge import purge_guest
 from anonauth.models import SignInKey
 from tests.client import Api
-from tests.races.locks import wait_for_a_blocked_backend
-from tests.races.threads import together
+from tests.races.threads import together, wait_for_blocked_backends
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 User = get_user_model()
@@ -81,7 +80,7 @@ def test_a_guest_who_is_upgraded_while_he_is_erased_survives() -> None:
                 row = User.objects.select_for_update().filter(pk=guest.pk)
                 assert row.get().is_guest
                 erasing.set()
-                wait_for_a_blocked_backend()
+                wait_for_blocked_backends()
                 row.update(is_guest=False)
         finally:
             upgraded.set()

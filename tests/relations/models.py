@@ -104,7 +104,7 @@ class Left(models.Model):
 
 
 class Right(models.Model):
-    left = models.ForeignKey(Left, models.CASCADE)
+    left = models.ForeignKey(Left, models.CASCADE, related_name="+")
 
 
 class Animal(models.Model):

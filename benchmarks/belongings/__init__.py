@@ -1,0 +1,1 @@
+"""What guests have in the benchmark of merging: twelve relations, two of which may conflict."""
