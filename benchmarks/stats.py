@@ -91,7 +91,9 @@ def measure(users: int, days: int, rounds: int) -> dict[str, Any]:
 
     from anonauth.stats import statistics
 
-    staff, _ = get_user_model().objects.get_or_create(username="staff", is_staff=True, is_superuser=True)
+    staff, _ = get_user_model().objects.get_or_create(
+        username="staff", is_staff=True, is_superuser=True
+    )
     browser = Client()
     browser.force_login(staff)
     url = reverse("admin:anonauth_dailytally_changelist")
