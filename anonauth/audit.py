@@ -1,7 +1,7 @@
 """One structured record per event and per refusal, on the logger ``anonauth.audit``; no personal data beyond ids.
 
-The facts of a record are its attribute ``anonauth``, a dict with at least ``event``. Of refusals, which cost an attacker
-nothing, each process logs the first ones of a minute for each code, and then how many it left out.
+The facts of a record are its attribute ``anonauth``, a dict with at least ``event``. Of refusals, which cost an
+attacker nothing, each process logs the first ones of a minute for each code, and then how many it left out.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 #: user -> the identities that the user has proved, as ``GET user/`` shows them.
@@ -13,3 +13,15 @@ upgrade_method_sources: list[Callable[[], list[str]]] = []
 
 #: database alias -> what each table lets guests do, for ``audit_anonymous_access --tables``.
 table_audits: list[Callable[[str], list[dict[str, Any]]]] = []
+
+#: users -> for each kind of proof, e.g. ``"email"``, the keys of those of them who have given it.
+proof_sources: list[Callable[[Sequence[Any]], Mapping[str, set[Any]]]] = []
+
+#: users -> the keys of those of them whose password, if they have one, opens nothing.
+void_password_sources: list[Callable[[Sequence[Any]], set[Any]]] = []
+
+#: (guest, address) -> None: makes an address that staff vouches for the guest's, as a proved one.
+address_writers: list[Callable[[Any, str], None]] = []
+
+#: (guest, kinds) -> None: takes off a guest whom somebody else vouches for what he never proved; before his upgrade.
+vouched_hooks: list[Callable[[Any, Sequence[str]], None]] = []

@@ -1,4 +1,5 @@
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
+from django.db.models.signals import post_save
 from django.utils.translation import gettext_lazy as _
 
 
@@ -10,12 +11,16 @@ class AllauthConfig(AppConfig):
 
     def ready(self) -> None:
         from anonauth import registry
-        from anonauth.contrib.allauth import checks, identities  # noqa: F401
+        from anonauth.contrib.allauth import checks, identities, proofs  # noqa: F401
 
         # Django calls this again when INSTALLED_APPS is overridden in a test.
         if identities.identities not in registry.identity_sources:
             registry.identity_sources.append(identities.identities)
             registry.upgrade_method_sources.append(identities.upgrade_methods)
+            registry.proof_sources.append(proofs.proofs)
+            registry.void_password_sources.append(proofs.void_passwords)
+            registry.address_writers.append(proofs.write_address)
+            registry.vouched_hooks.append(proofs.on_vouched)
         identities.watch_providers()
         self.listen()
 
@@ -28,6 +33,10 @@ class AllauthConfig(AppConfig):
 
         signals.email_confirmed.connect(receivers.on_email_confirmed)
         signals.password_set.connect(receivers.on_password_set)
+        if apps.is_installed("django.contrib.admin"):
+            from anonauth.contrib.allauth.staff import on_admin_log
+
+            post_save.connect(on_admin_log, sender="admin.LogEntry", dispatch_uid="anonauth.staff")
         if app_settings.SOCIALACCOUNT_ENABLED:
             from allauth.socialaccount.signals import social_account_added
 
