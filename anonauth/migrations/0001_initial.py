@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'verbose_name': 'daily tally',
-                'verbose_name_plural': 'daily tallies',
+                'verbose_name_plural': 'statistics',
                 'constraints': [models.UniqueConstraint(fields=('day', 'event', 'label'), name='anonauth_one_tally_a_day')],
             },
         ),

@@ -73,8 +73,14 @@ def write_address(guest: Any, email: str) -> None:
 
 def on_vouched(guest: Any, kinds: Sequence[str]) -> None:
     """Take off a guest what he never proved, and let his verified address be the one on his row."""
-    if not {"phone", "passkey"}.intersection(kinds):
-        disown(guest)
+    EmailAddress.objects.filter(user_id=guest.pk, verified=False).delete()
+    if set(kinds) != {"password"}:
+        guest.set_unusable_password()
+        guest.save(update_fields=["password"])
+    if "phone" not in kinds:
+        get_adapter().forget_phone(guest)
+    if allauth_settings.MFA_ENABLED and "passkey" not in kinds:
+        apps.get_model("mfa", "Authenticator")._default_manager.filter(user_id=guest.pk).delete()
     row = EmailAddress.objects.filter(user_id=guest.pk, verified=True).order_by("-primary").first()
     if row is not None:
         row.user = guest

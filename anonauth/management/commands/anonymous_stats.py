@@ -114,8 +114,8 @@ class Command(BaseCommand):
             row = (day.created, upgraded, day.merged, day.purged, day.last_seen, day.guests)
             self.stdout.write(line(day.day.isoformat(), *row))
         sums = totals(found)
-        row = (sums["created"], sums["upgraded"], sums["merged"], sums["purged"], "", found.guests)
-        self.stdout.write(line("all", *row))
+        gone = (sums["upgraded"], sums["merged"], sums["purged"])
+        self.stdout.write(line("all", sums["created"], *gone, "", found.guests))
         self.stdout.write("")
         for title, numbers in (("Upgraded by", found.upgraded), ("Refused", found.refusals)):
             listed = ", ".join(f"{name} {number}" for name, number in numbers.items())
