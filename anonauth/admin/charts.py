@@ -64,6 +64,7 @@ class Chart:
     first: str
     middle: str
     last: str
+    note: str = ""
 
     @property
     def is_empty(self) -> bool:
@@ -82,6 +83,7 @@ def chart(
     series: Mapping[str, tuple[str, Sequence[int]]],
     *,
     line: bool = False,
+    note: str = "",
 ) -> Chart:
     """Return a chart of stacked bars, or of one line.
 
@@ -90,6 +92,7 @@ def chart(
         days: from left to right.
         series: name -> CSS class and a number for each day; from the bottom upwards.
         line: draw the only series as a line over an area.
+        note: what a reader has to know.
     """
     lines = tuple(Series(name, css, numbers) for name, (css, numbers) in series.items())
     sums = [sum(each.numbers[place] for each in lines) for place in range(len(days))]
@@ -109,6 +112,7 @@ def chart(
         first=_short(days[0]),
         middle=_short(days[len(days) // 2]),
         last=_short(days[-1]),
+        note=note,
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
 from anonauth.admin.actions import purge_selected, upgrade_selected
@@ -72,10 +72,10 @@ class GuestAdminMixin(Base):
         request: HttpRequest,
         id: str,  # noqa: A002  Django's name
         form_url: str = "",
-    ) -> HttpResponseBase:
+    ) -> HttpResponse:
         """Let Django's form set a password; a guest who has one now is permanent."""
         before = self._password(request, id)
-        response: HttpResponseBase = super().user_change_password(  # type: ignore[misc]  # of UserAdmin
+        response: HttpResponse = super().user_change_password(  # type: ignore[misc]  # of UserAdmin
             request, id, form_url
         )
         user: Any = self.get_object(request, unquote(id))

@@ -105,7 +105,12 @@ def charts(found: Statistics) -> list[Chart]:
             {gettext("Guests"): ("s1", guests)},
             line=True,
         ),
-        chart(gettext("Active: seen last on the day"), days, {gettext("Seen last"): ("s3", seen)}),
+        chart(
+            gettext("Active: the day of the last visit"),
+            days,
+            {gettext("Last visit"): ("s3", seen)},
+            note=gettext("Of the guests there are now; whoever comes back moves to today."),
+        ),
     ]
 
 
