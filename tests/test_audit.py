@@ -14,6 +14,7 @@ from django.contrib.auth import get_user_model
 from django.core import mail
 
 from anonauth import audit
+from anonauth.flows.merge import merge
 from anonauth.flows.purge import purge_guest
 from anonauth.refusals import on_request_finished
 from tests.client import Api
@@ -128,6 +129,9 @@ def test_a_life_is_one_record_an_event_and_names_nobody(log: Any) -> None:
     assert answer.status_code == 200, answer.content
     gone = other.sign_in()
     purge_guest(user_id=gone["id"])
+    joins = Api().sign_in()
+    account = User.objects.get(pk=user["id"])
+    merge(guest=User.objects.get(pk=joins["id"]), into=account, method="password")
     leaves = Api()
     left = leaves.sign_in()
     leaves.post("sign-out/", {"lose_data": True})
@@ -139,6 +143,8 @@ def test_a_life_is_one_record_an_event_and_names_nobody(log: Any) -> None:
         ("guest_upgraded", user["id"]),
         ("guest_created", gone["id"]),
         ("guest_purged", gone["id"]),
+        ("guest_created", joins["id"]),
+        ("guest_merged", joins["id"]),
         ("guest_created", left["id"]),
         ("signed_out_everywhere", left["id"]),
     ]
@@ -160,6 +166,7 @@ def test_every_event_in_the_code_was_looked_at_here() -> None:
 
     assert fields == {
         "guest_created": {"user_id", "credentials"},
+        "guest_merged": {"user_id", "account_id", "method"},
         "guest_purged": {"user_id"},
         "guest_upgraded": {"user_id", "method"},
         "refused": {"code", "route"},

@@ -14,12 +14,12 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 
 from anonauth.flows.last_seen import touch
+from anonauth.flows.merge import merge
 from anonauth.flows.purge import purge_guest
 from anonauth.flows.sign_in import SignInFacts, sign_in
 from anonauth.flows.upgrade import upgrade
 from anonauth.models import DailyTally
 from anonauth.stats import COHORT_WEEKS, created_since, statistics, upgraded_since
-from anonauth.tally import count_departed
 
 if TYPE_CHECKING:
     from pytest_django import DjangoAssertNumQueries, Settings
@@ -51,6 +51,7 @@ class World:
 
     chance: random.Random
     monkeypatch: pytest.MonkeyPatch
+    account: Any
     now: datetime = BEGIN
     log: dict[Any, Life] = field(default_factory=dict)
     refusals: list[tuple[date, str]] = field(default_factory=list)
@@ -97,16 +98,12 @@ class World:
 
     def merge(self) -> None:
         if key := self.somebody():
-            guest = User.objects.get(pk=key)
-            guest.delete()
-            count_departed("merged", [guest.guest_since])
+            merge(guest=User.objects.get(pk=key), into=self.account)
             self.end(key, "merged")
 
     def purge(self) -> None:
         if key := self.somebody():
-            since = User.objects.get(pk=key).guest_since
             purge_guest(user_id=key)
-            count_departed("purged", [since])
             self.end(key, "purged")
 
     def close(self) -> None:
@@ -125,8 +122,11 @@ class World:
 
 
 @pytest.fixture(params=[1, 2])
-def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> World:
-    world = World(random.Random(request.param), monkeypatch)
+def world(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, transactional_db: None
+) -> World:
+    account = User.objects.create_user("account")
+    world = World(random.Random(request.param), monkeypatch, account)
     world.live(60)
     world.at(BEGIN + 59 * DAY + timedelta(hours=23, minutes=59, seconds=59.95))
     return world

@@ -34,11 +34,9 @@ def upgrade_selected(
     modeladmin: Any, request: HttpRequest, queryset: QuerySet[Any]
 ) -> HttpResponse | None:
     """Ask for an address, make it the guest's and the guest permanent."""
-    selected = list(queryset[:2])
-    if len(selected) != 1 or not selected[0].is_guest:
-        modeladmin.message_user(request, gettext("Select one guest."), messages.ERROR)
+    guest = one_guest(modeladmin, request, queryset)
+    if guest is None:
         return None
-    (guest,) = selected
     if not modeladmin.has_change_permission(request, guest):
         raise PermissionDenied
     form = AddressForm(request.POST if "post" in request.POST else None)
@@ -57,7 +55,16 @@ def upgrade_selected(
             modeladmin.message_user(request, message, messages.SUCCESS)
             return None
     context = {"title": gettext("Upgrade a guest"), "guest": guest, "form": form}
-    return _page(modeladmin, request, "upgrade", {**context, "queryset": [guest]})
+    return page(modeladmin, request, "upgrade", {**context, "queryset": [guest]})
+
+
+def one_guest(modeladmin: Any, request: HttpRequest, queryset: QuerySet[Any]) -> Any | None:
+    """Return the guest who alone was selected, or tell that there is not one."""
+    selected = list(queryset[:2])
+    if len(selected) != 1 or not selected[0].is_guest:
+        modeladmin.message_user(request, gettext("Select one guest."), messages.ERROR)
+        return None
+    return selected[0]
 
 
 @admin.action(description=_("Purge the selected guests now …"))
@@ -92,7 +99,7 @@ def purge_selected(
         "perms_lacking": lacking,
         "protected": protected,
     }
-    return _page(modeladmin, request, "purge", context)
+    return page(modeladmin, request, "purge", context)
 
 
 def _purge(modeladmin: Any, request: HttpRequest, guests: list[Any], *, spared: int) -> None:
@@ -113,9 +120,10 @@ def _purge(modeladmin: Any, request: HttpRequest, guests: list[Any], *, spared: 
         modeladmin.message_user(request, message % {"n": spared}, messages.WARNING)
 
 
-def _page(
+def page(
     modeladmin: Any, request: HttpRequest, action: str, context: dict[str, Any]
 ) -> HttpResponse:
+    """Return the page that asks before an action is done."""
     request.current_app = modeladmin.admin_site.name
     shared = {
         **modeladmin.admin_site.each_context(request),

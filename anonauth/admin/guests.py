@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
 from anonauth.admin.actions import purge_selected, upgrade_selected
+from anonauth.admin.merge_action import merge_selected
 from anonauth.exceptions import UserInactive
 from anonauth.flows.vouch import METHOD, vouch
 
@@ -65,6 +66,8 @@ class GuestAdminMixin(Base):
             actions |= _entry(upgrade_selected)
         if self.has_delete_permission(request):
             actions |= _entry(purge_selected)
+        if self.has_change_permission(request) and self.has_delete_permission(request):
+            actions |= _entry(merge_selected)
         return actions
 
     def user_change_password(

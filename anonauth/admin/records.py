@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy as _
 
-from anonauth.models import PendingUpgrade
+from anonauth.merging.report import MergeReport
+from anonauth.models import MergeRecord, PendingUpgrade
 
 if TYPE_CHECKING:
     Base = admin.ModelAdmin[Any]
@@ -48,6 +51,30 @@ class PendingUpgradeAdmin(ReadOnlyAdmin):
     def masked_target(self, pending: PendingUpgrade) -> str:
         """Return the address with its middle left out."""
         return mask(pending.target)
+
+
+@admin.register(MergeRecord)
+class MergeRecordAdmin(ReadOnlyAdmin):
+    """Who was merged into which account, when and by whom, and in numbers what became of his rows."""
+
+    list_display = ("guest_id", "account", "method", "actor", "merged_at")
+    list_filter = ("method",)
+    list_select_related = ("account", "actor")
+    search_fields = ("=guest_id",)
+    search_help_text = _("The id that the guest had")
+    date_hierarchy = "merged_at"
+    fields = (*list_display, "report_in_short")
+    ordering = ("-merged_at",)
+
+    @admin.display(description=_("relations"))
+    def report_in_short(self, record: MergeRecord) -> str:
+        """Return a line for each relation: how many rows the guest had, and how many moved."""
+        rows = MergeReport.from_dict(record.report).relations
+        return format_html_join(
+            mark_safe("<br>"),
+            "{}: {} → {}",
+            ((row.label, row.anonymous, row.moved) for row in rows),
+        )
 
 
 def mask(target: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from anonauth.credentials import allowed_credentials
 from anonauth.exceptions import NotAnonymous, ProtectedData
 from anonauth.models import user_database
 from anonauth.signals import guest_purged
+from anonauth.tally import count_departed
 
 
 def purge_guest(*, user_id: Any) -> bool:
@@ -56,9 +58,11 @@ def _delete(row: Any, database: str) -> None:
         kind.forget(row)
     user_id = row.pk
     row.delete(using=database)
-    transaction.on_commit(partial(_announce, type(row), user_id), using=database, robust=True)
+    announce = partial(_announce, type(row), user_id, row.guest_since)
+    transaction.on_commit(announce, using=database, robust=True)
 
 
-def _announce(model: type[Any], user_id: Any) -> None:
+def _announce(model: type[Any], user_id: Any, guest_since: datetime | None) -> None:
+    count_departed("purged", [guest_since])
     audit.record("guest_purged", user_id=str(user_id))
     guest_purged.send_robust(sender=model, user_id=user_id)
