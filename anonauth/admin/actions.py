@@ -54,7 +54,15 @@ def upgrade_selected(
             message = gettext("%(user)s is a permanent user now.") % {"user": user}
             modeladmin.message_user(request, message, messages.SUCCESS)
             return None
-    context = {"title": gettext("Upgrade a guest"), "guest": guest, "form": form}
+    explanation = gettext(
+        "The guest %(guest)s (%(key)s) becomes a permanent user with this address, "
+        "as the same row with all that belongs to it."
+    )
+    context = {
+        "title": gettext("Upgrade a guest"),
+        "explanation": explanation % {"guest": guest, "key": guest.pk},
+        "form": form,
+    }
     return page(modeladmin, request, "upgrade", {**context, "queryset": [guest]})
 
 
@@ -93,13 +101,24 @@ def purge_selected(
         "queryset": guests,
         "going": going,
         "held": [guest for guest in guests if guest.pk not in free],
-        "others": queryset.filter(is_guest=False).count(),
+        "others": _others(queryset.filter(is_guest=False).count()),
         "deletable_objects": objects,
         "model_count": dict(numbers).items(),
         "perms_lacking": lacking,
         "protected": protected,
     }
     return page(modeladmin, request, "purge", context)
+
+
+def _others(number: int) -> str:
+    if not number:
+        return ""
+    message = ngettext(
+        "%(n)d selected user is no guest and stays.",
+        "%(n)d selected users are no guests and stay.",
+        number,
+    )
+    return message % {"n": number}
 
 
 def _purge(modeladmin: Any, request: HttpRequest, guests: list[Any], *, spared: int) -> None:

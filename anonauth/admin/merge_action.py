@@ -75,7 +75,15 @@ def merge_selected(
         except AnonauthError as error:
             modeladmin.message_user(request, str(error.message), messages.ERROR)
             return None
-    context = {"title": gettext("Merge a guest into an account"), "guest": guest, "form": form}
+    explanation = gettext(
+        "What the guest %(guest)s (%(key)s) has becomes the account’s, and the guest’s row is deleted. "
+        "Nobody can undo it."
+    )
+    context = {
+        "title": gettext("Merge a guest into an account"),
+        "explanation": explanation % {"guest": guest, "key": guest.pk},
+        "form": form,
+    }
     return page(modeladmin, request, "merge", {**context, "report": report, "queryset": [guest]})
 
 

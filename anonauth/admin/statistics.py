@@ -50,7 +50,9 @@ class StatisticsAdmin(ReadOnlyAdmin):
             "title": gettext("Statistics of anonymous users"),
             "subtitle": None,
             "opts": self.opts,
-            "ranges": [(number, number == days) for number in RANGES],
+            "ranges": [
+                (number, gettext("%(n)d days") % {"n": number}, number == days) for number in RANGES
+            ],
             **facts(found),
             **(extra_context or {}),
         }

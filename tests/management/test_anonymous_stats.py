@@ -13,6 +13,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from anonauth.flows.upgrade import upgrade
+from anonauth.management.commands.anonymous_stats import Command
 from anonauth.models import DailyTally
 from anonauth.tally import count_departed
 
@@ -111,6 +112,16 @@ def test_the_exit_code_tells_whether_a_limit_is_exceeded(
     assert code == (0 if exceeded is None else 1)
     assert error == ("" if exceeded is None else f"Above the limit: {exceeded}.")
     assert len(json.loads(text)["exceeded"]) == (exceeded or "").count("=")
+
+
+def test_from_the_shell_a_mistake_in_the_call_is_exit_code_2(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        Command().run_from_argv(["manage.py", "anonymous_stats", "--days", "0"])
+
+    assert ended.value.code == 2
+    assert "no number of days between 1 and 3660" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
