@@ -8,11 +8,11 @@ from django.shortcuts import render
 from django.utils.cache import patch_cache_control
 from django.utils.deprecation import MiddlewareMixin
 
-from anonauth import audit
 from anonauth.api.errors import retry_after, status_of
 from anonauth.exceptions import AnonauthError
 from anonauth.flows.last_seen import SETS_COOKIE, remember_visit
 from anonauth.models import is_guest
+from anonauth.refusals import refuse
 
 
 class GuestMiddleware(MiddlewareMixin):
@@ -22,7 +22,7 @@ class GuestMiddleware(MiddlewareMixin):
         """Render ``anonauth/refused.html`` for a refusal that the view did not catch."""
         if not isinstance(exception, AnonauthError):
             return None
-        audit.refused(exception.code, path=request.path)
+        refuse(exception.code, request)
         context = {"code": exception.code, "message": exception.message}
         response = render(request, "anonauth/refused.html", context, status=status_of(exception))
         for name, value in retry_after(exception).items():

@@ -231,7 +231,7 @@ class DailyTally(models.Model):
 
     class Meta:
         verbose_name = _("daily tally")
-        verbose_name_plural = _("daily tallies")
+        verbose_name_plural = _("statistics")  # the admin shows those in the place of the rows
         constraints = [
             models.UniqueConstraint(
                 fields=["day", "event", "label"], name="anonauth_one_tally_a_day"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,3 +25,14 @@ purge_holds: list[Callable[[QuerySet[Any]], QuerySet[Any]]] = []
 
 #: guests who are deleted next, in the same transaction -> None; to end what is theirs without a foreign key.
 purge_preparations: list[Callable[[QuerySet[Any]], None]] = []
+#: users -> for each kind of proof, e.g. ``"email"``, the keys of those of them who have given it.
+proof_sources: list[Callable[[Sequence[Any]], Mapping[str, set[Any]]]] = []
+
+#: users -> the keys of those of them whose password, if they have one, opens nothing.
+void_password_sources: list[Callable[[Sequence[Any]], set[Any]]] = []
+
+#: (guest, address) -> None: makes an address that staff vouches for the guest's, as a proved one.
+address_writers: list[Callable[[Any, str], None]] = []
+
+#: (guest, kinds) -> None: takes off a guest whom somebody else vouches for what he never proved; before his upgrade.
+vouched_hooks: list[Callable[[Any, Sequence[str]], None]] = []

@@ -1,4 +1,4 @@
-"""Counting what the users' rows can no longer tell once they are gone."""
+"""Counting what the users' rows can no longer tell once they are gone, or are guests no more."""
 
 from __future__ import annotations
 
@@ -8,8 +8,14 @@ from datetime import UTC, datetime
 
 from anonauth.models import DailyTally
 
-#: The event under which a day's guests are counted who have been deleted since, so that "created" stays right.
+#: The event under which a day's guests are counted who are none any more, so that "created" stays right; the label says
+#: how they left: ``"upgraded"``, ``"merged"`` or ``"purged"``.
 DEPARTED = "departed"
+UPGRADED = "upgraded"
+MERGED = "merged"
+PURGED = "purged"
+#: Refusals, by their code.
+REFUSED = "refused"
 
 
 def count_departed(event: str, since: Iterable[datetime | None]) -> None:
@@ -27,3 +33,13 @@ def count_departed(event: str, since: Iterable[datetime | None]) -> None:
     # In the order of the days: two workers that count the same ones wait for each other, and not in a circle.
     for day, number in sorted(days.items()):
         DailyTally.objects.add(DEPARTED, event, number=number, day=day)
+
+
+def count_upgraded(method: str, *, at: datetime, since: datetime | None) -> None:
+    """Count an upgrade by its method, and for the day on which the guest was made that he is none any more.
+
+    What becomes of the account later, e.g. that its owner deletes it, changes no number of the past then.
+    """
+    DailyTally.objects.add(UPGRADED, method, day=at.astimezone(UTC).date())
+    if since is not None:
+        DailyTally.objects.add(DEPARTED, UPGRADED, day=since.astimezone(UTC).date())

@@ -11,6 +11,7 @@ import pytest
 from django.core.cache import cache, caches
 from django.db import connection
 
+from anonauth import audit, refusals
 from tests import services
 from tests.services import browser as browser_service
 from tests.services import redis as redis_service
@@ -67,6 +68,8 @@ def pytest_terminal_summary(
 def empty_cache() -> None:
     """Start every test without counters of rate limits and other remembered things."""
     cache.clear()
+    audit._windows.clear()
+    refusals._buffer.take()
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,6 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from anonauth import audit
 from anonauth.exceptions import (
     AnonauthError,
     CodeIncorrect,
@@ -25,6 +24,7 @@ from anonauth.exceptions import (
     MergeConflict,
     RateLimited,
 )
+from anonauth.refusals import refuse
 
 logger = logging.getLogger("anonauth")
 
@@ -96,7 +96,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
     answer = _answer(error)
     if answer is not None:
         set_rollback()
-        audit.refused(answer.data["code"], path=context["request"].path)
+        refuse(answer.data["code"], context["request"])
     return answer
 
 

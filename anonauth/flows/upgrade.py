@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -15,8 +15,9 @@ from django.utils import timezone
 from anonauth import audit
 from anonauth.credentials import allowed_credentials, rotate_session
 from anonauth.exceptions import UserInactive, UserNotFound
-from anonauth.models import DailyTally, PendingUpgrade, user_database
+from anonauth.models import PendingUpgrade, user_database
 from anonauth.signals import guest_upgraded
+from anonauth.tally import count_upgraded
 
 
 def upgrade(user: Any, *, method: str, request: HttpRequest | None = None) -> bool:
@@ -45,8 +46,7 @@ def upgrade(user: Any, *, method: str, request: HttpRequest | None = None) -> bo
         happened = row.is_guest
         if happened:
             _write(row, database)
-            age = row.upgraded_at - (row.guest_since or row.upgraded_at)
-            announce = partial(_announce, user, method, age)
+            announce = partial(_announce, user, method, row.upgraded_at, row.guest_since)
             transaction.on_commit(announce, using=database, robust=True)
         for name in ("is_guest", "upgraded_at", "credentials_revoked_at", "password"):
             setattr(user, name, getattr(row, name))
@@ -86,7 +86,9 @@ def _write(row: Any, database: str) -> None:
         kind.forget(row)
 
 
-def _announce(user: Any, method: str, age: timedelta) -> None:
-    DailyTally.objects.add("upgraded", method)
+def _announce(user: Any, method: str, at: datetime, since: datetime | None) -> None:
+    count_upgraded(method, at=at, since=since)
     audit.record("guest_upgraded", user_id=str(user.pk), method=method)
-    guest_upgraded.send_robust(sender=get_user_model(), user=user, method=method, age=age)
+    guest_upgraded.send_robust(
+        sender=get_user_model(), user=user, method=method, age=at - (since or at)
+    )

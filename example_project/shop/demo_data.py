@@ -8,6 +8,7 @@ from allauth.account.models import EmailAddress
 from django.db import transaction
 
 from example_project.accounts.models import User
+from example_project.shop.demo_history import load_history
 from example_project.shop.models import Product, Review
 
 PASSWORD = "salt-and-seagulls"
@@ -110,6 +111,7 @@ def load() -> None:
             Review.objects.get_or_create(
                 user=user, product=products[slug], defaults={"rating": rating, "text": text}
             )
+        load_history()
 
 
 def account(email: str, *, password: str | None = PASSWORD, **fields: object) -> User:

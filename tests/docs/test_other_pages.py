@@ -41,7 +41,8 @@ def test_the_page_of_the_adapter_has_each_method() -> None:
 def test_the_page_of_signals_has_each_signal_and_each_event() -> None:
     signals = {n for n, v in vars(anonauth.signals).items() if isinstance(v, Signal)}
     assert {code(row[0]) for row in rows(section(read("signals"), "Signals"))} == signals
-    events = set(re.findall(r'audit\.record\(\s*"(\w+)"', ALL_SOURCES)) | {"refused"}
+    events = set(re.findall(r'audit\.record\(\s*"(\w+)"', ALL_SOURCES))
+    events |= {"refused", "refusals_suppressed"}
     assert {code(row[0]) for row in rows(section(read("signals"), "Audit log"))} == events
 
 

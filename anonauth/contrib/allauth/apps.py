@@ -1,4 +1,5 @@
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
+from django.db.models.signals import post_save
 from django.utils.translation import gettext_lazy as _
 
 
@@ -10,7 +11,7 @@ class AllauthConfig(AppConfig):
 
     def ready(self) -> None:
         from anonauth import registry
-        from anonauth.contrib.allauth import checks, identities, purging  # noqa: F401
+        from anonauth.contrib.allauth import checks, identities, proofs, purging  # noqa: F401
 
         # Django calls this again when INSTALLED_APPS is overridden in a test.
         if identities.identities not in registry.identity_sources:
@@ -19,6 +20,10 @@ class AllauthConfig(AppConfig):
             registry.expired_rows += [purging.expired_tickets, purging.expired_seen_tokens]
             registry.purge_holds.append(purging.without_live_ticket)
             registry.purge_preparations.append(purging.end_sessions)
+            registry.proof_sources.append(proofs.proofs)
+            registry.void_password_sources.append(proofs.void_passwords)
+            registry.address_writers.append(proofs.write_address)
+            registry.vouched_hooks.append(proofs.on_vouched)
         identities.watch_providers()
         self.listen()
 
@@ -31,6 +36,10 @@ class AllauthConfig(AppConfig):
 
         signals.email_confirmed.connect(receivers.on_email_confirmed)
         signals.password_set.connect(receivers.on_password_set)
+        if apps.is_installed("django.contrib.admin"):
+            from anonauth.contrib.allauth.staff import on_admin_log
+
+            post_save.connect(on_admin_log, sender="admin.LogEntry", dispatch_uid="anonauth.staff")
         if app_settings.SOCIALACCOUNT_ENABLED:
             from allauth.socialaccount.signals import social_account_added
 

@@ -41,11 +41,7 @@ def on_social_account_added(
 
 def on_password_set(*, request: HttpRequest | None, user: Any, **kwargs: Any) -> None:
     """Upgrade a guest whose name and password are enough to log in; a password alone opens nothing."""
-    enough = (
-        LoginMethod.USERNAME in account_settings.LOGIN_METHODS
-        and account_settings.EMAIL_VERIFICATION != EmailVerificationMethod.MANDATORY
-    )
-    if enough and is_guest(user) and _is_open(request):
+    if password_is_enough() and is_guest(user) and _is_open(request):
         upgrade(user, method="password", request=request)
 
 
@@ -62,6 +58,14 @@ def on_authenticator_added(
         and _is_open(request)
     ):
         upgrade(user, method="passkey", request=request)
+
+
+def password_is_enough() -> bool:
+    """Tell whether one logs in here with a name and a password, whatever address is proved or not."""
+    return (
+        LoginMethod.USERNAME in account_settings.LOGIN_METHODS
+        and account_settings.EMAIL_VERIFICATION != EmailVerificationMethod.MANDATORY
+    )
 
 
 def _is_open(request: HttpRequest | None) -> bool:

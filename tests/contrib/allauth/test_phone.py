@@ -60,7 +60,7 @@ def test_a_guest_who_types_the_code_is_permanent_and_the_same_row(guest: Api) ->
     assert user.check_password(PASSWORD)
     assert user.get_full_name() == "Ada Lovelace"
     assert not PendingUpgrade.objects.exists()
-    tally = DailyTally.objects.get()
+    tally = DailyTally.objects.get(event="upgraded")
     assert (tally.event, tally.label, tally.count) == ("upgraded", "phone", 1)
     assert guest.get("user/").json()["code"] == "token_revoked"
     guest.tokens = answer.json()
