@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -25,6 +26,7 @@ from anonauth.api.errors import exception_handler
 from anonauth.api.negotiation import JSONOnly
 from anonauth.api.parsers import BoundedJSONParser
 from anonauth.api.serializers import SignInSerializer, SignOutSerializer
+from anonauth.api.throttles import check_rate_limits
 from anonauth.captcha import public_config
 from anonauth.conf import get_settings
 from anonauth.credentials import (
@@ -178,3 +180,13 @@ def validated(serializer_class: type[Serializer[Any]], request: Request) -> dict
     serializer.is_valid(raise_exception=True)
     data: dict[str, Any] = serializer.validated_data
     return data
+
+
+def limit(request: Request, *, group: str, rates: Sequence[str]) -> None:
+    """Count this attempt of the client's network.
+
+    Raises:
+        RateLimited, RateLimitUnavailable
+    """
+    ip = get_adapter().client_ip(request._request)
+    check_rate_limits(group=group, rates=rates, ip=ip)
