@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from django.http import HttpRequest
+
 #: user -> the identities that the user has proved, as ``GET user/`` shows them.
 identity_sources: list[Callable[[Any], list[dict[str, Any]]]] = []
 
@@ -13,3 +15,7 @@ upgrade_method_sources: list[Callable[[], list[str]]] = []
 
 #: database alias -> what each table lets guests do, for ``audit_anonymous_access --tables``.
 table_audits: list[Callable[[str], list[dict[str, Any]]]] = []
+
+#: how an identity was proved, as a merge ticket says -> refuses the account to which that proof is no login here. A
+#: method without an entry is no login at all.
+ticket_logins: dict[str, Callable[[HttpRequest, Any], None]] = {}

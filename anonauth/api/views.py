@@ -20,7 +20,7 @@ from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from anonauth.adapter import get_adapter
-from anonauth.api.answers import kind_at_hand, signed_in
+from anonauth.api.answers import kind_at_hand, offered, signed_in
 from anonauth.api.entrance import admit, enter
 from anonauth.api.errors import exception_handler
 from anonauth.api.negotiation import JSONOnly
@@ -38,7 +38,7 @@ from anonauth.exceptions import AlreadyPermanent, WouldLoseData
 from anonauth.flows.purge import purge_guest
 from anonauth.flows.sign_out import sign_out_everywhere
 from anonauth.guards import check_same_site
-from anonauth.models import is_guest, is_permanent
+from anonauth.models import is_guest, is_permanent, is_trace
 
 
 class AnonauthView(APIView):
@@ -120,8 +120,11 @@ class UserView(AnonauthView):
     permission_classes = (IsAuthenticated,)
 
     def get(self, request: Request) -> Response:
-        """Tell who is signed in."""
-        return Response(get_adapter().user_payload(request.user))
+        """Tell who is signed in, and whether he was a guest before the login and can take his things along."""
+        body = get_adapter().user_payload(request.user)
+        guest = offered(request)
+        waiting = {} if guest is None or is_trace(guest) else {"merge_offer": True}
+        return Response(body | waiting)
 
     def delete(self, request: Request) -> Response:
         """Delete a guest with all that is his."""
