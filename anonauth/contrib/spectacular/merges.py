@@ -52,9 +52,10 @@ REFUSALS = (
 )
 
 
-class _RelationSerializer(serializers.Serializer[Any]):
+class AnonauthMergeRelationSerializer(serializers.Serializer[Any]):
+    """One relation that the guest has rows in."""
+
     name = serializers.CharField(help_text="For `choices`.")
-    label = serializers.CharField(help_text="For people.")
     rule = serializers.CharField(help_text="A strategy, `leave`, or `custom`.")
     choices = serializers.ListField(
         child=NamedEnum("AnonauthMergeStrategy", list(Strategy)),
@@ -62,12 +63,9 @@ class _RelationSerializer(serializers.Serializer[Any]):
     )
 
     def get_fields(self) -> dict[str, Any]:
+        label = serializers.CharField(help_text="For people.")
         counts = {n: serializers.IntegerField(help_text=text) for n, text in COUNT_OF.items()}
-        return {**super().get_fields(), **counts}
-
-
-class AnonauthMergeRelationSerializer(_RelationSerializer):
-    """One relation that the guest has rows in."""
+        return {**super().get_fields(), "label": label, **counts}
 
 
 class AnonauthMergeReportSerializer(serializers.Serializer[Any]):
