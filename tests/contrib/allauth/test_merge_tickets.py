@@ -184,7 +184,7 @@ def test_the_guest_s_browser_is_signed_in_under_a_new_key_without_the_guest_s_da
     assert api.http.session.session_key != old
     assert "secret" not in api.http.session
     assert api.http.session[SESSION_KEY] == str(ann.pk)
-    assert not SessionStore().exists(old)
+    assert not SessionStore().exists(str(old))
     assert api.http.cookies["csrftoken"].value != token
     assert api.get("user/").json()["id"] == str(ann.pk)
 
