@@ -22,7 +22,12 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext
 
 from anonauth.conf import get_settings
-from anonauth.exceptions import AlreadyPermanent, InvalidInput, WouldLoseData
+from anonauth.exceptions import (
+    AlreadyPermanent,
+    GuestProofInvalid,
+    InvalidInput,
+    WouldLoseData,
+)
 from anonauth.models import is_permanent
 
 BUILT_IN = {
@@ -44,6 +49,8 @@ class Credentials(ABC):
     authentication_class: ClassVar[str]
     #: Whether the browser stores it by itself, so that other sites can make it use it.
     sets_cookie: ClassVar[bool]
+    #: Under which name a body may bring such a credential of a guest, as the proof for a merge; None: it cannot.
+    proof_field: ClassVar[str | None] = None
 
     def check_request(self, request: HttpRequest, user: Any) -> None:  # noqa: B027  most can always
         """Refuse, before anybody is created, a request in which this kind cannot be issued to a user or visitor."""
@@ -64,6 +71,25 @@ class Credentials(ABC):
     def renew(self, request: HttpRequest, user: Any) -> dict[str, Any]:
         """Issue the credential at hand again after all have been ended; returns what is added to the body."""
         return self.issue(request, user)
+
+    def prove(self, proof: str) -> Any:
+        """Return the guest whose credential of this kind a client has sent in the body; changes nothing.
+
+        If it is genuine and his row is gone, return the trace of him (:func:`~anonauth.models.trace_of`): he may have
+        been merged by a request whose answer got lost.
+
+        Raises:
+            GuestProofInvalid: forged, expired or ended, or the user is banned or permanent; which of it is not told.
+        """
+        raise GuestProofInvalid
+
+    def session_of(self, request: HttpRequest, user: Any) -> Any | None:
+        """Return the user's session on the server that the credential at hand names; None where there is none."""
+        return None
+
+    def hand_over(self, request: HttpRequest, *, guest: Any, account: Any) -> dict[str, Any]:
+        """Issue it to an account in the place of the guest at hand, who has been merged into it."""
+        return self.issue(request, account)
 
     def forget(self, user: Any) -> None:  # noqa: B027  nothing stored is the common case
         """Make whatever is stored of the user's credentials useless, before he is signed out everywhere or deleted."""
@@ -103,6 +129,9 @@ class SessionCredentials(Credentials):
     def renew(self, request: HttpRequest, user: Any) -> dict[str, Any]:
         rotate_session(request, user)
         return {}
+
+    def session_of(self, request: HttpRequest, user: Any) -> Any | None:
+        return request.session if in_session(request, user) else None
 
     def end(self, request: HttpRequest, user: Any, data: Mapping[str, Any]) -> None:
         if in_session(request, user):

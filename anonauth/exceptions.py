@@ -263,6 +263,13 @@ class NoMergeOffer(AnonauthError):
     default_message = _("There is no anonymous user to be merged.")
 
 
+class LoginRequired(AnonauthError):
+    """The account that an identity belongs to cannot be entered by the proof of that identity alone."""
+
+    code = "login_required"
+    default_message = _("Sign in to that account, then send the ticket again.")
+
+
 class ProviderTokenInvalid(AnonauthError):
     """The provider's token is expired, forged, for another app, or was brought by another user before."""
 

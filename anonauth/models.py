@@ -270,3 +270,22 @@ def is_permanent(user: Any) -> bool:
 def user_database() -> str:
     """Return the alias of the database in which users are written; no replica of it."""
     return router.db_for_write(get_user_model())
+
+
+def find_user(key: str) -> Any | None:
+    """Return the user with a primary key, given as text; not from a replica, which may lag behind."""
+    return get_user_model()._base_manager.using(user_database()).filter(pk=key).first()
+
+
+def trace_of(key: str) -> Any:
+    """Return an unsaved user who has nothing but the primary key of a row that is gone.
+
+    It is for ``flows.merge``, which finds in its records what became of him.
+    """
+    model: Any = get_user_model()
+    return model(pk=model._meta.pk.to_python(key))
+
+
+def is_trace(user: Any) -> bool:
+    """Tell whether a user has no row any more, only a key."""
+    return bool(user._state.adding)

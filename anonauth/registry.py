@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from django.http import HttpRequest
+
 if TYPE_CHECKING:
     from django.db.models import QuerySet
 
@@ -25,6 +27,7 @@ purge_holds: list[Callable[[QuerySet[Any]], QuerySet[Any]]] = []
 
 #: guests who are deleted next, in the same transaction -> None; to end what is theirs without a foreign key.
 purge_preparations: list[Callable[[QuerySet[Any]], None]] = []
+
 #: users -> for each kind of proof, e.g. ``"email"``, the keys of those of them who have given it.
 proof_sources: list[Callable[[Sequence[Any]], Mapping[str, set[Any]]]] = []
 
@@ -36,3 +39,7 @@ address_writers: list[Callable[[Any, str], None]] = []
 
 #: (guest, kinds) -> None: takes off a guest whom somebody else vouches for what he never proved; before his upgrade.
 vouched_hooks: list[Callable[[Any, Sequence[str]], None]] = []
+
+#: how an identity was proved, as a merge ticket says -> refuses the account to which that proof is no login here. A
+#: method without an entry is no login at all.
+ticket_logins: dict[str, Callable[[HttpRequest, Any], None]] = {}

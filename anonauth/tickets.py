@@ -25,17 +25,21 @@ class MergeTicket:
 
     def is_current(self, *, guest: Any, account: Any) -> bool:
         """Tell whether the ticket is these users', and neither signed out everywhere nor changed his password since."""
-        return (
-            (self.guest_id, self.account_id) == (str(guest.pk), str(account.pk))
-            and constant_time_compare(self.guest_version, _version(guest))
-            and constant_time_compare(self.account_version, _version(account))
-        )
+        return self.is_guests(guest) and self.is_accounts(account)
+
+    def is_guests(self, guest: Any) -> bool:
+        """Tell the same of the guest alone."""
+        return is_version(self.guest_version, of=guest) and self.guest_id == str(guest.pk)
+
+    def is_accounts(self, account: Any) -> bool:
+        """Tell the same of the account alone."""
+        return is_version(self.account_version, of=account) and self.account_id == str(account.pk)
 
 
 def make_merge_ticket(*, guest: Any, account: Any, method: str) -> str:
     """Return a ticket for the guest who has proved, by the method, an identity of the account."""
     return signing.dumps(
-        [str(guest.pk), str(account.pk), method, _version(guest), _version(account)], salt=SALT
+        [str(guest.pk), str(account.pk), method, version_of(guest), version_of(account)], salt=SALT
     )
 
 
@@ -47,7 +51,12 @@ def read_merge_ticket(ticket: str, *, lifetime: timedelta) -> MergeTicket | None
         return None
 
 
-def _version(user: Any) -> str:
-    # Keyed and truncated: the ticket reveals nothing of the hash.
+def version_of(user: Any) -> str:
+    """Return what changes when a user's credentials end; keyed and truncated, it reveals nothing of the hash."""
     version: str = user.get_session_auth_hash()
     return version[:VERSION_LENGTH]
+
+
+def is_version(version: str, *, of: Any) -> bool:
+    """Tell whether no credential of a user has ended since his version was taken."""
+    return constant_time_compare(version, version_of(of))

@@ -10,7 +10,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from anonauth.adapter import get_adapter
+from anonauth.conf import get_settings
 from anonauth.credentials import Credentials, allowed_credentials
+from anonauth.models import is_permanent
+from anonauth.offers import offered_guest
 
 
 def kind_at_hand(request: Request) -> Credentials:
@@ -18,6 +21,22 @@ def kind_at_hand(request: Request) -> Credentials:
     by = request.successful_authenticator
     kinds = allowed_credentials().values()
     return next(k for k in kinds if type(by) is import_string(k.authentication_class))
+
+
+def offered(request: Request) -> Any | None:
+    """Return the guest, or the trace of him, whom a login has left in the session at hand; None for a guest's own.
+
+    See :func:`anonauth.offers.offered_guest`.
+    """
+    user, by = request.user, request.successful_authenticator
+    if not is_permanent(user):
+        return None
+    for kind in allowed_credentials().values():
+        if type(by) is import_string(kind.authentication_class):
+            session = kind.session_of(request._request, user)
+            lifetime = get_settings().merge_offer_lifetime
+            return offered_guest(session, account=user, lifetime=lifetime)
+    return None  # a project's own authentication class
 
 
 def signed_in(

@@ -58,6 +58,7 @@ STATUS: dict[str, int] = {
     "merge_conflict": status.HTTP_409_CONFLICT,
     "permanent_user_required": status.HTTP_403_FORBIDDEN,
     "guest_proof_invalid": status.HTTP_400_BAD_REQUEST,
+    "login_required": status.HTTP_403_FORBIDDEN,
     "no_merge_offer": status.HTTP_404_NOT_FOUND,
     "rate_limited": status.HTTP_429_TOO_MANY_REQUESTS,
     "delivery_failed": status.HTTP_503_SERVICE_UNAVAILABLE,

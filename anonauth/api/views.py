@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -19,12 +20,13 @@ from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from anonauth.adapter import get_adapter
-from anonauth.api.answers import kind_at_hand, signed_in
+from anonauth.api.answers import kind_at_hand, offered, signed_in
 from anonauth.api.entrance import admit, enter
 from anonauth.api.errors import exception_handler
 from anonauth.api.negotiation import JSONOnly
 from anonauth.api.parsers import BoundedJSONParser
 from anonauth.api.serializers import SignInSerializer, SignOutSerializer
+from anonauth.api.throttles import check_rate_limits
 from anonauth.captcha import public_config
 from anonauth.conf import get_settings
 from anonauth.credentials import (
@@ -36,7 +38,7 @@ from anonauth.exceptions import AlreadyPermanent, WouldLoseData
 from anonauth.flows.purge import purge_guest
 from anonauth.flows.sign_out import sign_out_everywhere
 from anonauth.guards import check_same_site
-from anonauth.models import is_guest, is_permanent
+from anonauth.models import is_guest, is_permanent, is_trace
 
 
 class AnonauthView(APIView):
@@ -118,8 +120,11 @@ class UserView(AnonauthView):
     permission_classes = (IsAuthenticated,)
 
     def get(self, request: Request) -> Response:
-        """Tell who is signed in."""
-        return Response(get_adapter().user_payload(request.user))
+        """Tell who is signed in, and whether he was a guest before the login and can take his things along."""
+        body = get_adapter().user_payload(request.user)
+        guest = offered(request)
+        waiting = {} if guest is None or is_trace(guest) else {"merge_offer": True}
+        return Response(body | waiting)
 
     def delete(self, request: Request) -> Response:
         """Delete a guest with all that is his."""
@@ -178,3 +183,13 @@ def validated(serializer_class: type[Serializer[Any]], request: Request) -> dict
     serializer.is_valid(raise_exception=True)
     data: dict[str, Any] = serializer.validated_data
     return data
+
+
+def limit(request: Request, *, group: str, rates: Sequence[str]) -> None:
+    """Count this attempt of the client's network.
+
+    Raises:
+        RateLimited, RateLimitUnavailable
+    """
+    ip = get_adapter().client_ip(request._request)
+    check_rate_limits(group=group, rates=rates, ip=ip)

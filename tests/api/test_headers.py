@@ -36,8 +36,9 @@ def endpoints() -> list[str]:
     return sorted(routes(get_resolver("anonauth.urls").url_patterns))
 
 
-PAGE = "upgrade/social/dummy/go/"  # a browser is sent there; it answers with pages and redirects
-JSON = [path for path in endpoints() if path != PAGE]
+PAGE = "upgrade/social/dummy/go/"
+PAGES = {PAGE, "merge/offer/"}  # a browser is sent there; they answer with pages and redirects
+JSON = [path for path in endpoints() if path not in PAGES]
 POST = [path for path in JSON if path not in {"settings/", "user/"}]
 OPEN = {"anonymous/", "settings/", "token/", "token/refresh/"}  # whoever comes without credentials
 EVERY = pytest.mark.parametrize("path", JSON)
@@ -45,9 +46,9 @@ EVERY_POST = pytest.mark.parametrize("path", POST)
 
 
 def test_the_list_of_endpoints_is_complete() -> None:
-    assert len(JSON) == 16
+    assert len(JSON) == 18
     assert set(JSON) > OPEN
-    assert PAGE in endpoints()
+    assert set(endpoints()) > PAGES
 
 
 def assert_private(answer: Any) -> None:
@@ -122,6 +123,8 @@ def test_the_wrong_kind_of_user_is_refused(path: str) -> None:
         assert_refusal(answer, 403, "permanent_user_required")
     elif path in {"upgrade/social/dummy/token/", "upgrade/social/dummy/finish/"}:
         assert_refusal(answer, 400, "invalid")  # a permanent user may add an identity
+    elif path in {"merge/", "merge/preview/"}:
+        assert_refusal(answer, 404, "no_merge_offer")  # it is for both, with a proof
     else:
         assert_refusal(answer, 403, "not_anonymous")
 
@@ -230,6 +233,8 @@ def test_what_does_not_exist_here_is_refused(settings: Settings) -> None:
         ("anonymous/", "RATE_LIMITS"),
         ("token/", "TOKEN_RATE_LIMITS"),
         ("user/password/", "TOKEN_RATE_LIMITS"),
+        ("merge/", "MERGE_RATE_LIMITS"),
+        ("merge/preview/", "MERGE_RATE_LIMITS"),
         ("upgrade/email/verify/", "VERIFY_RATE_LIMITS"),
         ("upgrade/phone/verify/", "VERIFY_RATE_LIMITS"),
         ("upgrade/social/dummy/token/", "VERIFY_RATE_LIMITS"),
@@ -310,10 +315,13 @@ def test_the_settings_are_the_same_for_everybody_and_may_be_kept() -> None:
     assert "Set-Cookie" not in guest
 
 
-def test_the_way_to_a_provider_is_kept_by_nobody() -> None:
-    answer = Api().get(f"{PAGE}?ticket=nonsense")
+@pytest.mark.parametrize(
+    ("page", "status"), [(f"{PAGE}?ticket=nonsense", 400), ("merge/offer/", 302)]
+)
+def test_pages_that_are_for_one_person_are_kept_by_nobody(page: str, status: int) -> None:
+    answer = Api().get(page)
 
-    assert answer.status_code == 400
+    assert answer.status_code == status
     assert {"private", "no-store"} <= set(answer["Cache-Control"].split(", "))
 
 

@@ -80,6 +80,8 @@ def test_operations_have_the_names_that_generated_clients_call(schema: dict[str,
         "upgradeWithProviderToken",
         "startSocialUpgrade",
         "finishSocialUpgrade",
+        "previewMerge",
+        "merge",
         "setPassword",
         "obtainToken",
     }

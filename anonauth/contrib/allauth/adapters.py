@@ -31,6 +31,7 @@ from anonauth.conf import get_settings
 from anonauth.contrib.allauth import claims
 from anonauth.contrib.allauth.adoption import ADOPTED, adopt, still_a_guest, take_over, was_upgraded
 from anonauth.contrib.allauth.door import CHANGED
+from anonauth.contrib.allauth.flows import merge_offer
 from anonauth.contrib.allauth.lookup import STATE_KEY, spare_owner
 from anonauth.contrib.allauth.masking import (
     VERIFY_PHONE,
@@ -100,7 +101,17 @@ class AccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[misc]  # allau
         return user
 
     def login(self, request: HttpRequest, user: Any) -> None:
-        """Log a user in, at the end of every way to do so; one who is still a guest is permanent from here on."""
+        """Log a user in, at the end of every way to do so; a guest who was signed in here is offered to be merged."""
+        guest, at_once = merge_offer.leaving_guest(request), merge_offer.may_merge_at_once(request)
+        self._log_in(request, user)
+        if guest is not None:
+            merge_offer.offer(request, guest=guest, account=user, at_once=at_once)
+
+    def post_login(self, request: HttpRequest, user: Any, **kwargs: Any) -> HttpResponse:
+        return merge_offer.ask(request, user, super().post_login(request, user, **kwargs))
+
+    def _log_in(self, request: HttpRequest, user: Any) -> None:
+        """Log a user in; one who is still a guest is permanent from here on."""
         if not is_guest(user):
             super().login(request, user)
             return

@@ -24,8 +24,18 @@ class AllauthConfig(AppConfig):
             registry.void_password_sources.append(proofs.void_passwords)
             registry.address_writers.append(proofs.write_address)
             registry.vouched_hooks.append(proofs.on_vouched)
+        self.vouch()
         identities.watch_providers()
         self.listen()
+
+    def vouch(self) -> None:
+        """Say which of the proofs behind merge tickets are logins to allauth."""
+        from anonauth import registry
+        from anonauth.contrib.allauth.flows import email, phone, ticket_login
+
+        registry.ticket_logins[email.METHOD] = ticket_login.by_email
+        registry.ticket_logins[phone.METHOD] = ticket_login.by_phone
+        registry.ticket_logins["social"] = ticket_login.by_social_account
 
     def listen(self) -> None:
         """Connect the receivers to the signals of allauth's installed apps."""

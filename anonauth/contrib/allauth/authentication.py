@@ -24,7 +24,7 @@ class SessionTokenAuthentication(XSessionTokenAuthentication):  # type: ignore[m
             return None
         session = app_settings.TOKEN_STRATEGY.lookup_session(token)
         # SECURITY: older versions of allauth do not compare the hash in the session: a revoked one would be good.
-        user = _user_of(session) if session is not None else None
+        user = user_of(session) if session is not None else None
         if user is None:
             message = "This session token is not valid, or has ended."
             raise AuthenticationFailed(message, code="token_not_valid")
@@ -36,7 +36,8 @@ class SessionTokenAuthentication(XSessionTokenAuthentication):  # type: ignore[m
         return 'Session-Token realm="api"'
 
 
-def _user_of(session: Any) -> Any | None:
+def user_of(session: Any) -> Any | None:
+    """Return the user whose session it is, if he may use it; one that was revoked is ended."""
     carrier = HttpRequest()
     carrier.session = session
     user = get_user(carrier)

@@ -47,8 +47,13 @@ def typed_password(request: HttpRequest) -> bool:
 
 def last_record(request: HttpRequest) -> dict[str, Any]:
     """Return what allauth noted of the latest authentication in this session: ``method`` and details, or nothing."""
-    records: list[dict[str, Any]] = request.session.get(AUTHENTICATION_METHODS_SESSION_KEY) or []
-    return records[-1] if records else {}
+    found = records(request)
+    return found[-1] if found else {}
+
+
+def records(request: HttpRequest) -> list[dict[str, Any]]:
+    """Return what allauth noted of all authentications in this session."""
+    return request.session.get(AUTHENTICATION_METHODS_SESSION_KEY) or []
 
 
 def prove(user: Any, *, method: str, request: HttpRequest | None, by_starter: bool) -> None:

@@ -11,7 +11,10 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 
+from anonauth.contrib.allauth.authentication import user_of
 from anonauth.credentials import Credentials, session_backend
+from anonauth.exceptions import GuestProofInvalid
+from anonauth.models import find_user, is_guest, trace_of
 
 
 class HeadlessCredentials(Credentials):
@@ -20,6 +23,7 @@ class HeadlessCredentials(Credentials):
     name = "headless"
     authentication_class = "anonauth.contrib.allauth.authentication.SessionTokenAuthentication"
     sets_cookie = False
+    proof_field = "session_token"
 
     def issue(self, request: HttpRequest, user: Any) -> dict[str, Any]:
         session = session_at_hand(request, user)
@@ -34,6 +38,25 @@ class HeadlessCredentials(Credentials):
             session[HASH_SESSION_KEY] = user.get_session_auth_hash()
             session.cycle_key()
         return _tokens(session, user)
+
+    def prove(self, proof: str) -> Any:
+        session = app_settings.TOKEN_STRATEGY.lookup_session(proof)
+        key = None if session is None else session.get(SESSION_KEY)
+        if session is None or key is None:
+            raise GuestProofInvalid
+        user = user_of(session)
+        if user is None and find_user(key) is None:
+            return trace_of(key)
+        if user is None or not is_guest(user):
+            raise GuestProofInvalid
+        return user
+
+    def session_of(self, request: HttpRequest, user: Any) -> Any | None:
+        return session_at_hand(request, user)
+
+    def hand_over(self, request: HttpRequest, *, guest: Any, account: Any) -> dict[str, Any]:
+        self.end(request, guest, {})
+        return self.issue(request, account)
 
     def end(self, request: HttpRequest, user: Any, data: Mapping[str, Any]) -> None:
         session = session_at_hand(request, user)

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 from django.apps import apps
+from django.db.transaction import non_atomic_requests
 from django.urls import URLPattern, URLResolver, include, path
 
-from anonauth.contrib.allauth.views import codes, passwords
+from anonauth.contrib.allauth.views import codes, merge, passwords
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("upgrade/email/", codes.StartEmailView.as_view(), name="upgrade_email"),
@@ -13,6 +14,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("upgrade/phone/verify/", codes.VerifyPhoneView.as_view(), name="upgrade_phone_verify"),
     path("upgrade/phone/resend/", codes.ResendPhoneView.as_view(), name="upgrade_phone_resend"),
     path("user/password/", passwords.PasswordView.as_view(), name="user_password"),
+    path("merge/offer/", non_atomic_requests(merge.MergeOfferView.as_view()), name="merge_offer"),
     path("token/", passwords.TokenView.as_view(), name="token"),
 ]
 

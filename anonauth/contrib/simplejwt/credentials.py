@@ -13,6 +13,7 @@ from django.utils.translation import gettext
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
 
+from anonauth.contrib.simplejwt.proof import guest_of
 from anonauth.contrib.simplejwt.refresh import access_fields
 from anonauth.contrib.simplejwt.tokens import decode, issue
 from anonauth.credentials import Credentials
@@ -28,6 +29,7 @@ class JWTCredentials(Credentials):
     name = "jwt"
     authentication_class = "anonauth.contrib.simplejwt.authentication.JWTAuthentication"
     sets_cookie = False
+    proof_field = "refresh"
 
     def issue(self, request: HttpRequest, user: Any) -> dict[str, Any]:
         token = issue(user)
@@ -45,6 +47,9 @@ class JWTCredentials(Credentials):
         owner = str(getattr(user, api_settings.USER_ID_FIELD))
         if token.get(api_settings.USER_ID_CLAIM) == owner:  # nobody ends another one's
             token.blacklist()
+
+    def prove(self, proof: str) -> Any:
+        return guest_of(proof)
 
     def forget(self, user: Any) -> None:
         """Blacklist all outstanding tokens, before a delete makes them ownerless: one SELECT, one INSERT."""

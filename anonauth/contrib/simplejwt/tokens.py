@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.utils.crypto import constant_time_compare
@@ -56,6 +57,21 @@ def decode(encoded: str) -> RefreshToken:
         rest_framework_simplejwt.exceptions.TokenError: forged, expired, of another type or blacklisted.
     """
     return RefreshToken(encoded)  # type: ignore[arg-type]  # simplejwt's annotation forgets str
+
+
+class _MaybeEndedToken(tokens.Token):
+    # Without the blacklist's mixin, and never issued.
+    token_type = tokens.RefreshToken.token_type
+    lifetime = timedelta(0)
+
+
+def decode_ended(encoded: str) -> tokens.Token:
+    """Return a refresh token that is genuine, blacklisted or not: it tells who its user was, and opens nothing.
+
+    Raises:
+        rest_framework_simplejwt.exceptions.TokenError: forged, expired or of another type.
+    """
+    return _MaybeEndedToken(encoded)  # type: ignore[arg-type]  # simplejwt's annotation forgets str
 
 
 def check_not_revoked(token: tokens.Token, user: Any) -> None:

@@ -9,4 +9,10 @@ class SpectacularConfig(AppConfig):
 
     def ready(self) -> None:
         # Defining an extension registers it.
-        from anonauth.contrib.spectacular import authentication, social, upgrades, views  # noqa: F401
+        from anonauth.contrib.spectacular import (  # noqa: F401
+            authentication,
+            merges,
+            social,
+            upgrades,
+            views,
+        )

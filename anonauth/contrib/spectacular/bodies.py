@@ -40,6 +40,15 @@ class AnonauthUserSerializer(serializers.Serializer[Any]):
     )
 
 
+class AnonauthUserAtHandSerializer(AnonauthUserSerializer):
+    """The user at hand, and what waits for him."""
+
+    merge_offer = serializers.BooleanField(
+        required=False,
+        help_text="There, and true, while the guest who logged in to this account can be merged into it.",
+    )
+
+
 class _TokenSerializer(serializers.Serializer[Any]):
     access = serializers.CharField()
     expires_in = serializers.IntegerField(help_text="Seconds that the access token has left.")

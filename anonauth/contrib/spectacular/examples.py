@@ -56,6 +56,34 @@ LOGIN = {
     "By address": {"email": "ada@example.org", "password": "correct horse battery staple"},
     "By name": {"username": "ada", "password": "correct horse battery staple"},
 }
+MERGE: dict[str, dict[str, Any]] = {
+    "The guest's token": {"refresh": TOKENS["refresh"]},
+    "A ticket and a choice": {
+        "merge_ticket": "WyIwYjViIiwiN2M5ZSIsImVtYWlsIiwiMWEyYiIsIjNjNGQiXQ:1wAbCd:c2lnbmF0dXJl",
+        "choices": {"shop.CartItem.user": "keep_anonymous"},
+    },
+    "After a login": {},
+}
+MERGE_REPORT: dict[str, Any] = {
+    "guest_id": GUEST["id"],
+    "account_id": "7c9e6679-7425-40de-944b-e07fc1f90ae7",
+    "relations": [
+        {
+            "name": "shop.CartItem.user",
+            "label": "cart items",
+            "rule": "combine",
+            "anonymous": 3,
+            "existing": 2,
+            "moved": 2,
+            "conflicts": 1,
+            "dropped_anonymous": 1,
+            "dropped_existing": 0,
+            "choices": ["keep_existing", "keep_anonymous", "combine"],
+        }
+    ],
+    "conflicts": [],
+    "merged_at": None,
+}
 SETTINGS: dict[str, dict[str, Any]] = {
     "Without a captcha": {
         "enabled": True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from django.utils.functional import Promise
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
@@ -36,7 +37,6 @@ CREDENTIALS: dict[str, tuple[int, str]] = {
     "token_stale": (401, "This token is out of date; refresh it."),
     "user_inactive": (401, "This user is not active."),
     "user_not_found": (401, "User not found"),
-    "permanent_user_required": (403, "Create an account or sign in to do this."),
     "csrf_failed": (403, "CSRF Failed: CSRF token missing."),
 }
 
@@ -85,6 +85,19 @@ CODE_HELP = "Stable; new codes may come, so go by the status where you do not kn
 Fault = inline(
     "AnonauthFault", {"code": serializers.CharField(), "message": serializers.CharField()}
 )
+
+
+class AnonauthRowConflictSerializer(serializers.Serializer[Any]):
+    """Rows that stand in the way of a merge."""
+
+    relation = serializers.CharField()
+    reason = serializers.CharField(help_text="`unique`, `check`, `protected` or `constraint`.")
+    constraints = serializers.ListField(child=serializers.CharField())
+    count = serializers.IntegerField(help_text="How many; only the first ones are named.")
+    anonymous = serializers.ListField(child=serializers.CharField(), help_text="Keys of rows.")
+    existing = serializers.ListField(child=serializers.CharField(), help_text="Keys of rows.")
+
+
 Refusal = inline(
     "AnonauthError",
     {
@@ -102,6 +115,11 @@ Refusal = inline(
         "merge_ticket": serializers.CharField(
             required=False,
             help_text="The proof that the identity is this guest's; only with the codes `…_taken`.",
+        ),
+        "conflicts": serializers.ListField(
+            child=AnonauthRowConflictSerializer(),
+            required=False,
+            help_text="The rows that stand in the way; only with the code `merge_conflict`.",
         ),
     },
 )
@@ -133,6 +151,17 @@ def _body(code: str) -> dict[str, object]:
         body["fields"] = {"captcha": [fault]}
     elif code == "code_incorrect":
         body["attempts_left"] = 2
+    elif code == "merge_conflict":
+        body["conflicts"] = [
+            {
+                "relation": "shop.Review.user",
+                "reason": "unique",
+                "constraints": ["one_review_each"],
+                "count": 1,
+                "anonymous": ["17"],
+                "existing": ["4"],
+            }
+        ]
     elif code.endswith("_taken"):
         body["merge_ticket"] = (
             "WyIwYjViIiwiN2M5ZSIsImVtYWlsIiwiMWEyYiIsIjNjNGQiXQ:1wAbCd:c2lnbmF0dXJl"

@@ -113,7 +113,7 @@ class User(Endpoint):
             tags=TAGS,
             examples=answered(users, 200),
             responses={
-                200: OpenApiResponse(bodies.AnonauthUserSerializer, "The user at hand."),
+                200: OpenApiResponse(bodies.AnonauthUserAtHandSerializer, "The user at hand."),
                 **refusals(*NO_CREDENTIALS, "database_unavailable"),
             },
         )

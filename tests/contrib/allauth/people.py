@@ -18,6 +18,8 @@ from tests.testapp.models import Note
 
 User = get_user_model()
 PASSWORD = "Zq9!kkdj2"
+#: Where a guest who has logged in to an account is asked, before he goes to LOGIN_REDIRECT_URL.
+ASKED = "/auth/merge/offer/?next=%2F"
 
 
 class Person:

@@ -11,6 +11,7 @@ from django.core import mail
 
 from anonauth.models import DailyTally
 from tests.contrib.allauth.people import (
+    ASKED,
     PASSWORD,
     Guest,
     Person,
@@ -252,12 +253,12 @@ def test_a_link_that_confirms_on_get_upgrades_its_guest_and_logs_no_other_one_ou
 # --- login to an account
 
 
-def test_a_guest_who_logs_in_to_an_account_is_simply_logged_in(guest: Guest) -> None:
+def test_a_guest_who_logs_in_to_an_account_is_logged_in_and_asked(guest: Guest) -> None:
     ann = account()
 
     answer = guest.post("/accounts/login/", login="ann@example.com", password=PASSWORD)
 
-    assert answer["Location"] == "/"
+    assert answer["Location"] == ASKED
     assert guest.here == str(ann.pk)
     assert guest.http.session.session_key != guest.key
     assert guest.row.is_guest
@@ -279,7 +280,7 @@ def test_a_guest_logs_in_by_code(guest: Guest) -> None:
 
     answer = guest.post("/accounts/login/code/confirm/", code=code_in_mail())
 
-    assert answer["Location"] == "/"
+    assert answer["Location"] == ASKED
     assert guest.here == str(ann.pk)
 
 

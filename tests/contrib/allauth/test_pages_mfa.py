@@ -19,6 +19,7 @@ from allauth.mfa.totp.internal.auth import (
 )
 
 from tests.contrib.allauth.people import (
+    ASKED,
     PASSWORD,
     Guest,
     Person,
@@ -135,7 +136,7 @@ def test_the_second_factor_of_the_account_is_asked_of_a_guest_too(guest: Guest, 
     assert guest.is_still_a_guest
     assert guest.get("/accounts/2fa/authenticate/").status_code == 200
     answer = guest.post("/accounts/2fa/authenticate/", code=totp_code(secret))
-    assert answer["Location"] == "/"
+    assert answer["Location"] == ASKED
     assert guest.here == str(ann.pk)
 
 

@@ -10,10 +10,10 @@ from rest_framework.response import Response
 
 from anonauth.api.answers import kind_at_hand, signed_in
 from anonauth.api.serializers import StrictSerializer
-from anonauth.api.views import validated
+from anonauth.api.views import limit, validated
 from anonauth.conf import get_settings
 from anonauth.contrib.allauth.flows import email, phone
-from anonauth.contrib.allauth.views.base import GuestProofView, limit
+from anonauth.contrib.allauth.views.base import GuestProofView
 
 
 class StartSerializer(StrictSerializer):

@@ -15,11 +15,10 @@ from anonauth.adapter import get_adapter
 from anonauth.api.answers import kind_at_hand, signed_in
 from anonauth.api.permissions import IsPermanentUser
 from anonauth.api.serializers import StrictSerializer
-from anonauth.api.views import AnonauthView, validated
+from anonauth.api.views import AnonauthView, limit, validated
 from anonauth.conf import get_settings
 from anonauth.contrib.allauth.flows.login import check_password
 from anonauth.contrib.allauth.flows.password import set_first_password
-from anonauth.contrib.allauth.views.base import limit
 from anonauth.credentials import allowed_credentials
 
 

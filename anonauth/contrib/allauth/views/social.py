@@ -18,13 +18,12 @@ from rest_framework.response import Response
 from anonauth.api.answers import kind_at_hand, signed_in
 from anonauth.api.permissions import IsGuest
 from anonauth.api.serializers import StrictSerializer
-from anonauth.api.views import AnonauthView, validated
+from anonauth.api.views import AnonauthView, limit, validated
 from anonauth.conf import get_settings
 from anonauth.contrib.allauth.flows import social_redirect
 from anonauth.contrib.allauth.flows.provider_token import verify_token
 from anonauth.contrib.allauth.flows.social import join
 from anonauth.contrib.allauth.pages import refused
-from anonauth.contrib.allauth.views.base import limit
 from anonauth.exceptions import AnonauthError
 from anonauth.guards import check_person
 

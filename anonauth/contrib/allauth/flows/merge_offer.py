@@ -1,0 +1,111 @@
+"""A guest logs in to an account that exists, through any of allauth's doors: what becomes of him.
+
+Nothing is merged before all stages of the login are done, and where a link could have brought about the login nothing
+is merged without a page that shows the account.
+
+SECURITY: login CSRF. Were every login to merge, a link that logs a victim in to the account of the attacker would hand
+over what the victim has made as a guest.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseRedirectBase
+from django.urls import NoReverseMatch, reverse
+
+from anonauth import audit
+from anonauth.conf import get_settings
+from anonauth.contrib.allauth.claims import records
+from anonauth.contrib.allauth.masking import guest_behind, view_name
+from anonauth.exceptions import AnonauthError
+from anonauth.flows.merge import merge, preview_merge
+from anonauth.guards import SAFE_METHODS
+from anonauth.models import is_guest, is_trace
+from anonauth.offers import forget, offered_guest, remember
+
+logger = logging.getLogger("anonauth")
+
+PAGE = "anonauth:merge_offer"
+METHOD = "login"
+RESET = "password_reset"  # in allauth's records
+
+
+def leaving_guest(request: HttpRequest) -> Any | None:
+    """Return the guest whose session the login at hand is about to end; None where nothing is to become of him."""
+    if get_settings().merge_on_login == "never":
+        return None
+    return request.user if is_guest(request.user) else guest_behind(request)
+
+
+def may_merge_at_once(request: HttpRequest) -> bool:
+    """Tell whether the project merges without asking, and nobody but the person can have caused the login at hand.
+
+    Not so on GET and on the POST that a provider's page makes the browser send, and never in a password reset.
+    """
+    if get_settings().merge_on_login != "always" or request.method in SAFE_METHODS:
+        return False
+    if any(record.get("method") == RESET for record in records(request)):
+        return False
+    # Views of the headless API for apps need no CSRF token because they know no cookies.
+    match = request.resolver_match
+    exempt = match is None or getattr(match.func, "csrf_exempt", False)
+    return not exempt or view_name(request).startswith("headless:")
+
+
+def offer(request: HttpRequest, *, guest: Any, account: Any, at_once: bool) -> None:
+    """Merge a guest into the account to which he has just logged in, or remember him in its session.
+
+    Must not fail: the session of the guest is gone already, and after an error the new one would not be stored.
+    """
+    if guest.pk == account.pk or is_guest(account):
+        return
+    remember(request.session, guest=guest, account=account)
+    if not at_once:
+        return
+    try:
+        merge(guest=guest, into=account, method=METHOD)
+    except AnonauthError as error:
+        audit.refused(error.code, path=request.path)
+    except Exception:
+        logger.exception("A guest could not be merged after a login; he will be asked.")
+
+
+def ask(request: HttpRequest, account: Any, answer: HttpResponse) -> HttpResponse:
+    """Send the browser to the page that asks, before it goes where the login would have sent it.
+
+    Clients of the headless API read in ``GET user/`` that somebody waits.
+    """
+    guest = waiting_guest(request, account)
+    if guest is None:
+        return answer
+    try:
+        has_something = not preview_merge(guest=guest, into=account).is_empty
+    except Exception:
+        logger.exception(
+            "It could not be found out what a guest has to be merged; he will be asked later."
+        )
+        return answer
+    if not has_something:
+        forget(request.session)
+    elif isinstance(answer, HttpResponseRedirectBase) and (page := _page()):
+        # In place: what others have done to the answer, e.g. a cookie, stays.
+        answer["Location"] = f"{page}?{urlencode({'next': answer.url})}"
+    return answer
+
+
+def waiting_guest(request: HttpRequest, account: Any) -> Any | None:
+    """Return the guest who waits in the session of an account to be merged, or None."""
+    lifetime = get_settings().merge_offer_lifetime
+    guest = offered_guest(request.session, account=account, lifetime=lifetime)
+    return None if guest is None or is_trace(guest) else guest
+
+
+def _page() -> str | None:
+    try:
+        return reverse(PAGE)
+    except NoReverseMatch:  # anonauth.W307
+        return None
