@@ -48,7 +48,10 @@ class Leave:
 
 @dataclass(frozen=True, slots=True)
 class KeepRow:
-    """Of two rows that exclude each other the one of this side stays, the other is dropped."""
+    """Of two rows that exclude each other the one of this side stays, the other is dropped.
+
+    Where the account's stays, a guest's row that a check constraint does not allow the account is dropped too.
+    """
 
     anonymous: bool
 

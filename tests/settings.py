@@ -22,6 +22,7 @@ AUTH_USER_MODEL = "testapp.User"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 STATIC_URL = "/static/"
 SITE_ID = 1
+BELONGINGS_PLUGIN_MODEL = "belongings.OwnPlugin"
 
 INSTALLED_APPS = [
     "django.contrib.admin",

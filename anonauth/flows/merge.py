@@ -9,8 +9,7 @@ from functools import partial
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.db import IntegrityError, transaction
-from django.db.models import ProtectedError, RestrictedError
+from django.db import DataError, IntegrityError, connections, transaction
 from django.utils import timezone
 
 from anonauth import audit
@@ -23,10 +22,12 @@ from anonauth.exceptions import (
     UserInactive,
     UserNotFound,
 )
-from anonauth.merging.plan import Planned, plan
+from anonauth.merging.ledger import Ledger
+from anonauth.merging.outlook import look
+from anonauth.merging.plan import plan
 from anonauth.merging.report import MergeReport, RelationReport, RowConflict
-from anonauth.merging.rows import Ledger, Side
-from anonauth.merging.settle import Blocked, carry_out, look
+from anonauth.merging.rows import Side
+from anonauth.merging.settle import Blocked, carry_out, conflict_of
 from anonauth.models import MergeRecord, user_database
 from anonauth.signals import guest_merged
 from anonauth.tally import count_departed
@@ -56,17 +57,15 @@ def preview_merge(
         return record
     source = _guest(found.get(guest.pk))
     ledger = Ledger(database)
-    outlooks = [
-        outlook
-        for planned in plan(choices)
-        if (outlook := look(planned, _side(planned, ledger, source, account))) is not None
-    ]
-    return _report(
-        source,
-        account,
-        [outlook.report for outlook in outlooks],
-        conflicts=[conflict for outlook in outlooks for conflict in outlook.conflicts],
-    )
+    reports: list[RelationReport | None] = []
+    conflicts: list[RowConflict] = []
+    for planned in plan(choices):
+        side = Side(planned.relation, ledger, guest=source, account=account)
+        if (outlook := look(planned, side)) is not None:
+            outlook.note(side)
+            reports.append(outlook.report)
+            conflicts += outlook.conflicts
+    return _report(source, account, reports, conflicts=conflicts)
 
 
 def merge(
@@ -96,32 +95,12 @@ def merge(
         MergeConflict: rows that a constraint does not allow side by side, and no rule for them; nothing changed.
         UserNotFound, UserInactive, NotAnonymous, PermanentUserRequired, InvalidInput
     """
-    database = user_database()
     try:
-        with transaction.atomic(using=database):
-            found = _lock(guest, into, database)
-            account = _account(found.get(into.pk))
-            if guest.pk not in found and (record := _find_record(guest, into)) is not None:
-                return record
-            source = _guest(found.get(guest.pk))
-            reports = _settle(plan(choices), source, account, database)
-            get_adapter().merge_user(source, account)
-            now = timezone.now()
-            report = replace(_report(source, account, reports), merged_at=now)
-            MergeRecord.objects.using(database).create(
-                guest_id=report.guest_id,
-                account_id=account.pk,
-                actor_id=None if actor is None else actor.pk,
-                method=method,
-                report=report.as_dict(),
-                merged_at=now,
-            )
-            _depart(source, account, report, method)
-    except (ProtectedError, RestrictedError) as error:
-        raise MergeConflict([RowConflict("", "protected")]) from error
-    except IntegrityError as error:
-        raise MergeConflict([RowConflict("", "constraint")]) from error
-    return report
+        return _merge(guest, into, choices, method, actor)
+    except Blocked as error:
+        # Each of them, as the preview has them, and not only the first; but what that cannot foresee is told as well.
+        foreseen = preview_merge(guest=guest, into=into, choices=choices).conflicts
+        raise MergeConflict(foreseen or error.conflicts) from error
 
 
 def forget_records(*, before: datetime) -> int:
@@ -162,46 +141,57 @@ def _find_record(guest: Any, into: Any) -> MergeReport | None:
     return None if record is None else MergeReport.from_dict(record.report)
 
 
-def _side(planned: Planned, ledger: Ledger, guest: Any, account: Any) -> Side:
-    return Side(planned.relation, ledger, guest=guest, account=account)
+def _merge(
+    guest: Any, into: Any, choices: Mapping[str, str] | None, method: str, actor: Any
+) -> MergeReport:
+    database = user_database()
+    try:
+        with transaction.atomic(using=database):
+            found = _lock(guest, into, database)
+            account = _account(found.get(into.pk))
+            if guest.pk not in found and (record := _find_record(guest, into)) is not None:
+                return record
+            source = _guest(found.get(guest.pk))
+            reports = _settle(choices, source, account, database)
+            get_adapter().merge_user(source, account)
+            now = timezone.now()
+            report = replace(_report(source, account, reports), merged_at=now)
+            _depart(source, account, report, method)
+            _record(report, account, actor, method, now)
+    except (IntegrityError, DataError) as error:
+        raise Blocked(conflict_of(error)) from error
+    return report
 
 
 def _settle(
-    planned: tuple[Planned, ...], guest: Any, account: Any, database: str
-) -> list[RelationReport]:
-    reports: list[RelationReport] = []
-    conflicts: list[RowConflict] = []
-    for one in planned:
-        # The database knows what the relations before have become; a ledger of its own, and that stays empty.
-        side = _side(one, Ledger(database), guest, account)
-        outlook = look(one, side)
+    choices: Mapping[str, str] | None, guest: Any, account: Any, database: str
+) -> list[RelationReport | None]:
+    reports: list[RelationReport | None] = []
+    # Stays empty: the database knows what has become of the relations before.
+    ledger = Ledger(database)
+    for planned in plan(choices):
+        side = Side(planned.relation, ledger, guest=guest, account=account)
+        outlook = look(planned, side)
         if outlook is None:
             continue
-        conflicts += outlook.conflicts
-        if conflicts:
-            continue  # to name the others too
-        try:
-            reports.append(
-                carry_out(one, _side(one, Ledger(database), guest, account), outlook.report)
-            )
-        except Blocked as error:
-            raise MergeConflict([error.conflict]) from error
-    if conflicts:
-        raise MergeConflict(conflicts)
+        if outlook.conflicts:
+            raise Blocked(*outlook.conflicts)
+        reports.append(carry_out(planned, side, outlook))
     return reports
 
 
 def _report(
     guest: Any,
     account: Any,
-    relations: list[RelationReport],
+    relations: list[RelationReport | None],
     *,
     conflicts: list[RowConflict] | None = None,
 ) -> MergeReport:
+    counted = [relation for relation in relations if relation is not None]
     return MergeReport(
         guest_id=str(guest.pk),
         account_id=str(account.pk),
-        relations=tuple(sorted(relations, key=lambda relation: relation.name)),
+        relations=tuple(sorted(counted, key=lambda relation: relation.name)),
         conflicts=tuple(conflicts or ()),
     )
 
@@ -214,6 +204,22 @@ def _depart(guest: Any, account: Any, report: MergeReport, method: str) -> None:
     guest.delete(using=database)
     announce = partial(_announce, account, report, method, guest_since)
     transaction.on_commit(announce, using=database, robust=True)
+
+
+def _record(report: MergeReport, account: Any, actor: Any, method: str, now: datetime) -> None:
+    database = user_database()
+    # After the guest: if the account had gone with him, this would be refused.
+    MergeRecord.objects.using(database).create(
+        guest_id=report.guest_id,
+        account_id=account.pk,
+        actor_id=None if actor is None else actor.pk,
+        method=method,
+        report=report.as_dict(),
+        merged_at=now,
+    )
+    if connections[database].vendor != "sqlite":  # which would look at all tables, whatever changed
+        # What is deferred until the commit, perhaps of a transaction around this one, is known here.
+        connections[database].check_constraints()
 
 
 def _announce(account: Any, report: MergeReport, method: str, guest_since: datetime | None) -> None:

@@ -22,6 +22,10 @@ class UniqueKey:
     condition: Q | None = None
     nulls_distinct: bool = True
 
+    def hides(self, column: str) -> bool:
+        """Whether the column is in it only as a part of expressions: rows of whomever may have the same value."""
+        return column not in self.parts
+
     @property
     def is_plain(self) -> bool:
         """Whether it compares columns only."""
@@ -72,7 +76,9 @@ def _all_keys(model: type[Model]) -> Iterator[UniqueKey]:
 
 def _of_constraint(model: type[Model], constraint: UniqueConstraint) -> UniqueKey:
     parts: tuple[Any, ...] = _attnames(model, constraint.fields)
-    parts += tuple(_plain(expression) for expression in constraint.expressions)
+    for expression in map(_plain, constraint.expressions):
+        is_column = type(expression) is F
+        parts += _attnames(model, names_in(expression)) if is_column else (expression,)
     nulls_distinct = constraint.nulls_distinct is not False
     return UniqueKey(constraint.name, parts, constraint.condition, nulls_distinct)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -20,8 +20,8 @@ Kind = Literal["foreign_key", "one_to_one", "many_to_many", "generic", "same_key
 class UserRelation:
     """One column that holds users: of a foreign key, of a table of links, of a generic foreign key.
 
-    ``same_key`` is a row that has the user's own key for its primary key: a child of the user model in multi-table
-    inheritance, or a profile whose primary key is its one-to-one.
+    ``same_key`` is a row whose primary key is the user's: a child of the user model in multi-table inheritance, or a
+    profile whose primary key is its one-to-one.
     """
 
     name: str
@@ -44,9 +44,14 @@ class UserRelation:
         return self.field.attname
 
     @property
-    def of_users(self) -> bool:
-        """Whether the rows are users themselves."""
+    def is_own(self) -> bool:
+        """Whether the column is one of the user's own, so that the guest's row may point at himself."""
         return self.model in own_models(get_user_model())
+
+    @property
+    def of_users(self) -> bool:
+        """Whether the rows are users, in whole or in part: nobody is deleted because he points at a guest."""
+        return self.kind != "same_key" and is_user_table(self.model)
 
     @property
     def links_users(self) -> bool:
@@ -67,10 +72,11 @@ class UserRelation:
 
     def rows(self, database: str) -> QuerySet[Any]:
         """Return the rows of the table that can point at users."""
-        rows = self.model._base_manager.using(database)
+        # Not by a manager: one that hides rows, e.g. those deleted softly, would leave them behind.
+        rows: QuerySet[Any] = QuerySet(self.model, using=database)
         if not self.type_field:
-            return rows.all()
-        return rows.filter(**{f"{self.type_field}__in": list(_type_keys(self.type_models))})
+            return rows
+        return rows.filter(**{f"{self.type_field}__in": list(type_keys(self.type_models))})
 
 
 def user_relations() -> tuple[UserRelation, ...]:
@@ -86,6 +92,12 @@ def own_models(user_model: type[Model]) -> tuple[type[Model], ...]:
     """Return the models that a user's row consists of: the user model, and its parents in multi-table inheritance."""
     concrete = user_model._meta.concrete_model or user_model
     return (concrete, *concrete._meta.get_parent_list())
+
+
+def is_user_table(model: type[Model]) -> bool:
+    """Tell whether the rows of a model are users: the user model, its parents, and its children with tables."""
+    user_model = own_models(get_user_model())[0]
+    return issubclass(model, user_model) or issubclass(user_model, model)
 
 
 @lru_cache(maxsize=8)
@@ -117,7 +129,8 @@ def _forget(*, setting: str, **_kwargs: Any) -> None:
 setting_changed.connect(_forget, dispatch_uid="anonauth.relations")
 
 
-def _type_keys(models: tuple[type[Model], ...]) -> Iterator[int]:
+def type_keys(models: Iterable[type[Model]]) -> Iterator[int]:
+    """Yield the keys of the content types of models, of those that have one; reads only."""
     types: Any = apps.get_model("contenttypes", "ContentType")
     for model in models:
         try:
@@ -127,14 +140,35 @@ def _type_keys(models: tuple[type[Model], ...]) -> Iterator[int]:
             continue
 
 
-def _family(user_model: type[Model]) -> tuple[type[Model], ...]:
-    """Return the models whose rows have the key of a user: those he consists of, and those that share their key."""
-    found = list(own_models(user_model))
-    for one in found:  # grows while it is read
+def _family(user_model: type[Model]) -> dict[type[Model], str]:
+    """Return the models whose rows have the key of a user, each with the user's attribute that is its primary key."""
+    found = dict.fromkeys(own_models(user_model), "pk")
+    todo = list(found)
+    for one in todo:  # grows while it is read
         for field in _pointing_at(one):
-            if _is_same_key(field) and field.model not in found:
-                found.append(field.model)
-    return tuple(found)
+            attribute = _attribute(user_model, found[one], field)
+            if field.primary_key and attribute and field.model not in found:
+                found[field.model] = attribute
+                todo.append(field.model)
+    return found
+
+
+def _attribute(user_model: type[Model], key: str, field: Any) -> str | None:
+    """Return the user's attribute that a foreign key holds, or None.
+
+    Args:
+        user_model: the user model.
+        key: the attribute that is the primary key of the table that the foreign key points at.
+        field: the foreign key.
+    """
+    if len(field.foreign_related_fields) != 1:
+        return None  # no column of its own
+    target: Any = field.foreign_related_fields[0]
+    if target.primary_key:
+        return key
+    # By another column of a profile it is that profile's, whoever has it.
+    name: str = target.attname
+    return name if target.model in own_models(user_model) else None
 
 
 def _pointing_at(model: type[Model]) -> Iterator[Any]:
@@ -152,22 +186,17 @@ def _pointing_at(model: type[Model]) -> Iterator[Any]:
 
 
 def _is_same_key(field: Any) -> bool:
-    return bool(field.primary_key) and bool(field.foreign_related_fields[0].primary_key)
+    return bool(field.primary_key or field.remote_field.parent_link)
 
 
-def _columns(user_model: type[Model], family: tuple[type[Model], ...]) -> Iterator[UserRelation]:
+def _columns(user_model: type[Model], family: Mapping[type[Model], str]) -> Iterator[UserRelation]:
     own = own_models(user_model)
-    for one in family:
+    for one, key in family.items():
         for field in _pointing_at(one):
-            if len(field.foreign_related_fields) != 1:
-                continue  # no column of its own
-            target = field.foreign_related_fields[0]
-            if field.model in own and field.primary_key:
-                continue  # holds the parts of a user's row together
-            if one not in own and not target.primary_key:
-                continue  # by another column of a profile: it stays with that profile
-            attribute = "pk" if target.primary_key else target.attname
-            yield _column(field, attribute)
+            attribute = _attribute(user_model, key, field)
+            holds_together = field.model in own and _is_same_key(field)  # the parts of a user's row
+            if attribute and not holds_together:
+                yield _column(field, attribute)
 
 
 def _column(field: Any, attribute: str) -> UserRelation:
@@ -194,10 +223,11 @@ def _link(field: Any, attribute: str) -> UserRelation:
     return UserRelation(name, "many_to_many", field.model, field, attribute, label, linked)
 
 
-def _generic(family: tuple[type[Model], ...]) -> Iterator[UserRelation]:
+def _generic(family: Mapping[type[Model], str]) -> Iterator[UserRelation]:
     if not apps.is_installed("django.contrib.contenttypes"):
         return
-    named = tuple(m for m in apps.get_models() if m._meta.concrete_model in family)
+    keyed = {model for model, key in family.items() if key == "pk"}
+    named = tuple(m for m in apps.get_models() if m._meta.concrete_model in keyed)
     for model in apps.get_models(include_auto_created=True):
         if model._meta.proxy:
             continue

@@ -25,6 +25,8 @@ class RelationReport:
     conflicts: int
     dropped_anonymous: int
     dropped_existing: int
+    #: How many rows of other tables, or of a tree in this one, go along with those that are dropped.
+    also_dropped: int = 0
     #: What the person may choose from; nothing if it is not the person's choice.
     choices: tuple[str, ...] = ()
 

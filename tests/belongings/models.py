@@ -3,10 +3,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.contrib.contenttypes.fields import GenericForeignKey
+from django.contrib.contenttypes.fields import GenericForeignKey, GenericRelation
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
-from django.db.models.functions import Lower
+from django.db.models.functions import Greatest, Least, Lower
 
 from tests.testapp.models import User
 
@@ -17,6 +17,8 @@ class Customer(User):
     """A child of the user model in multi-table inheritance."""
 
     number = models.CharField(max_length=20, unique=True)
+    advisor = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
+    partner = models.OneToOneField(USER, on_delete=models.CASCADE, null=True, related_name="+")
 
     class Meta:
         verbose_name = (
@@ -67,6 +69,26 @@ class Option(Row):
     chosen_by = models.ForeignKey(USER, on_delete=models.CASCADE, null=True, related_name="+")
 
 
+class Gift(Row):
+    """Outlives the cart item that it came with."""
+
+    user = models.ForeignKey(USER, on_delete=models.CASCADE, related_name="+")
+    item = models.ForeignKey(CartItem, on_delete=models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user"], condition=models.Q(item__isnull=True), name="one_gift_without_item"
+            )
+        ]
+
+
+class Invoice(Row):
+    """Keeps a cart item from being deleted."""
+
+    item = models.ForeignKey(CartItem, on_delete=models.PROTECT, related_name="+")
+
+
 class Review(Row):
     """``unique_together``, the old way."""
 
@@ -95,12 +117,21 @@ class LoyaltyCard(Row):
 
     user = models.OneToOneField(USER, on_delete=models.CASCADE, primary_key=True, related_name="+")
     color = models.CharField(max_length=20, blank=True)
+    code = models.CharField(max_length=20, unique=True, null=True)
 
 
 class Stamp(Row):
     """Hangs on a loyalty card, and so on its user."""
 
     card = models.ForeignKey(LoyaltyCard, on_delete=models.CASCADE, related_name="+")
+
+
+class Punch(Row):
+    """Hangs on a loyalty card by its code, and not on its user."""
+
+    card = models.ForeignKey(
+        LoyaltyCard, to_field="code", on_delete=models.CASCADE, related_name="+"
+    )
 
 
 class Contract(Row):
@@ -175,10 +206,82 @@ class Follow(Row):
         ]
 
 
+class Referral(Row):
+    """Nobody refers himself; whom he has referred may be unknown."""
+
+    by = models.ForeignKey(USER, on_delete=models.CASCADE, related_name="+")
+    of = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=~models.Q(by=models.F("of")), name="one_other_referral"
+            )
+        ]
+
+
+class Tie(Row):
+    """Two users in any order."""
+
+    one = models.ForeignKey(USER, on_delete=models.CASCADE, related_name="+")
+    other = models.ForeignKey(USER, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(Least("one", "other"), Greatest("one", "other"), name="one_tie")
+        ]
+
+
+class Comment(Row):
+    """Below other comments."""
+
+    user = models.ForeignKey(USER, on_delete=models.CASCADE, related_name="+")
+    above = models.ForeignKey("self", on_delete=models.CASCADE, null=True, related_name="+")
+    number = models.IntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "number"], name="one_comment")]
+
+
+class Paper(Row):
+    """Its children have tables of their own."""
+
+    user = models.ForeignKey(USER, on_delete=models.CASCADE, related_name="+")
+    number = models.IntegerField()
+
+    class Meta:
+        unique_together = [("user", "number")]
+
+
+class Thesis(Paper):
+    """A paper that somebody reads."""
+
+    reader = models.OneToOneField(USER, on_delete=models.CASCADE, null=True, related_name="+")
+
+    class Meta:
+        verbose_name = "thesis"
+
+
+class Plugin(Row):
+    """Replaced by another model."""
+
+    user = models.ForeignKey(USER, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        swappable = "BELONGINGS_PLUGIN_MODEL"
+
+
+class OwnPlugin(Row):
+    """Replaces the plugin."""
+
+    user = models.ForeignKey(USER, on_delete=models.CASCADE, related_name="+")
+
+
 class Address(Row):
     """A condition and an expression."""
 
     user = models.ForeignKey(USER, on_delete=models.CASCADE, related_name="+")
+    remarks = GenericRelation(Remark)
     label = models.CharField(max_length=20)
     is_default = models.BooleanField(default=False)
 
