@@ -54,6 +54,11 @@ class UserRelation:
         return self.kind != "same_key" and is_user_table(self.model)
 
     @property
+    def user_key(self) -> str:
+        """Of rows that are users: the field with the user's key."""
+        return "pk" if self.is_own else own_models(get_user_model())[0]._meta.pk.name
+
+    @property
     def links_users(self) -> bool:
         """Whether users are linked to users."""
         return self.linked is not None and self.linked._meta.concrete_model in own_models(
@@ -66,7 +71,7 @@ class UserRelation:
         if self.kind != "generic":
             return value
         try:
-            return self.field.to_python(value)
+            return self.field.to_python(str(value))
         except ValidationError:
             return None  # e.g. an integer column beside users with UUID keys
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from django.db.models import (
     BooleanField,
-    Case,
     Exists,
     ExpressionWrapper,
     F,
@@ -18,7 +17,6 @@ from django.db.models import (
     Q,
     QuerySet,
     Value,
-    When,
 )
 from django.db.models.lookups import IsNull
 
@@ -44,21 +42,31 @@ class Side:
 
     @property
     def anonymous(self) -> QuerySet[Any]:
-        """The guest's rows that can move; not his own row, which may point at himself."""
+        """The guest's rows that can move; not his own row, which goes with him."""
         rows = self._of(self.old)
         if self.relation.is_own:
-            return rows.exclude(pk=self._guest.pk)
+            rows = rows.exclude(pk=self._guest.pk)
         return rows.exclude(self._loop) if self._loop else rows
 
     @property
     def loops(self) -> QuerySet[Any] | None:
-        """The guest's links that would link the account with itself, of users linked to users."""
-        return self._of(self.old).filter(self._loop) if self._loop else None
+        """Users, and links between users, that would point from the account to itself."""
+        if not self._loop:
+            return None
+        loops = self._of(self.old).filter(self._loop)
+        if self.relation.is_own:
+            return loops.exclude(pk=self._guest.pk)
+        if self.relation.of_users:  # the guest's own row may become the account's, and points at that already
+            return loops | self._of(self.new).filter(**{self.relation.user_key: self._guest.pk})
+        return loops
 
     @property
     def existing(self) -> QuerySet[Any]:
         """The account's rows."""
-        return self._of(self.new)
+        rows = self._of(self.new)
+        if self.relation.of_users:
+            rows = rows.exclude(**{self.relation.user_key: self._guest.pk})
+        return rows
 
     def colliding(self, wanted: Q | None = None) -> QuerySet[Any]:
         """Return the guest's rows that a unique key does not allow beside one of the account's.
@@ -120,12 +128,7 @@ class Side:
 
     def move(self) -> int:
         """Make the account's what is still the guest's; one UPDATE."""
-        to: Any = self._new_value()
-        if self.relation.of_users and self.relation.field.null:
-            # Whom the account pointed at is now the account itself.
-            both = [self._account.pk, self._guest.pk]
-            to = Case(When(pk__in=both, then=Value(None)), default=to)
-        return self.anonymous.update(**{self.relation.column: to})
+        return self.anonymous.update(**{self.relation.column: self._new_value()})
 
     def _new_value(self) -> Value:
         return Value(self.new, output_field=plain_field(self.relation.field))
@@ -147,6 +150,10 @@ class Side:
 
     @property
     def _loop(self) -> Q | None:
+        both = [self._account.pk, self._guest.pk]
+        if self.relation.of_users:
+            can_be_empty = self.relation.field.null
+            return Q(**{f"{self.relation.user_key}__in": both}) if can_be_empty else None
         if not self.relation.links_users:
             return None
         ends = (field for field in self.relation.model._meta.concrete_fields if field.is_relation)

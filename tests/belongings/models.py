@@ -117,7 +117,7 @@ class LoyaltyCard(Row):
 
     user = models.OneToOneField(USER, on_delete=models.CASCADE, primary_key=True, related_name="+")
     color = models.CharField(max_length=20, blank=True)
-    code = models.CharField(max_length=20, unique=True, null=True)
+    code = models.IntegerField(unique=True, null=True)
 
 
 class Stamp(Row):
