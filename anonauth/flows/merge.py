@@ -157,6 +157,9 @@ def _merge(
             now = timezone.now()
             report = replace(_report(source, account, reports), merged_at=now)
             _depart(source, account, report, method)
+            if not get_user_model()._base_manager.using(database).filter(pk=account.pk).exists():
+                # It hung on something that a callable of the project has deleted.
+                raise Blocked(RowConflict("", "protected"))
             _record(report, account, actor, method, now)
     except (IntegrityError, DataError) as error:
         raise Blocked(conflict_of(error)) from error
@@ -208,7 +211,6 @@ def _depart(guest: Any, account: Any, report: MergeReport, method: str) -> None:
 
 def _record(report: MergeReport, account: Any, actor: Any, method: str, now: datetime) -> None:
     database = user_database()
-    # After the guest: if the account had gone with him, this would be refused.
     MergeRecord.objects.using(database).create(
         guest_id=report.guest_id,
         account_id=account.pk,

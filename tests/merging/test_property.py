@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -13,7 +13,6 @@ from django.db import connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from anonauth.adapter import Adapter
 from anonauth.exceptions import MergeConflict
 from anonauth.flows.merge import merge, preview_merge
 from anonauth.merge_rules import (
@@ -30,6 +29,7 @@ from anonauth.merge_rules import (
 from anonauth.merging.relations import user_relations
 from tests.belongings import models as m
 from tests.merging.oracle import Numbers, expect
+from tests.merging.ruled import RuledAdapter
 from tests.merging.world import (
     FRIENDS,
     MEMBERS,
@@ -149,20 +149,6 @@ def rules_for(relation: Relation) -> Any:
     return st.none() | st.sampled_from(options)
 
 
-class RuledAdapter(Adapter):
-    rules: ClassVar[list[MergeRule]] = []
-
-    def merge_rules(self) -> list[MergeRule]:
-        return self.rules
-
-
-@pytest.fixture
-def own_rules(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the rules of one example be all that there are."""
-    settings.ANONAUTH_ADAPTER = f"{__name__}.RuledAdapter"
-    monkeypatch.setattr("anonauth.merging.plan.declared", [])
-
-
 def fill(wanted: list[tuple[Any, Row]]) -> None:
     """Make the rows that the constraints allow, and what they hang on."""
     names = [(GUEST, True), *((pk, False) for pk in (ACCOUNT, *OTHERS))]
@@ -242,7 +228,7 @@ def test_the_world_knows_all_relations_of_the_test_models() -> None:
     assert found - left_out == set(RELATIONS)
 
 
-@pytest.mark.usefixtures("own_rules")
+@pytest.mark.usefixtures("rules")
 @settings(
     max_examples=EXAMPLES,
     derandomize="TEST_MERGE_EXAMPLES" not in os.environ,
