@@ -1,4 +1,4 @@
-"""What the demo shows: products, two accounts, some reviews. Loading it twice changes nothing."""
+"""What the demo shows: products, two accounts, one with a cart, some reviews. Loading it twice changes nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.db import transaction
 
 from example_project.accounts.models import User
 from example_project.shop.demo_history import load_history
-from example_project.shop.models import Product, Review
+from example_project.shop.models import CartItem, Product, Review
 
 PASSWORD = "salt-and-seagulls"
 CUSTOMER = "customer@example.com"
@@ -88,6 +88,10 @@ PRODUCTS = [
     ),
 ]  # fmt: skip
 
+# slug, quantity: what the customer's account has, so that a guest who signs in to it has something to choose from
+CART = [("enamel-mug", 1), ("wool-blanket", 1)]
+WISHES = ["storm-lantern", "brass-compass"]
+
 # e-mail, first name, slug, rating, text
 REVIEWS = [
     ("maren@example.com", "Maren", "enamel-mug", 5,
@@ -104,7 +108,10 @@ def load() -> None:
     """Create what is missing; what exists is left as it is."""
     with transaction.atomic():
         products = {row[0]: _product(*row) for row in PRODUCTS}
-        account(CUSTOMER, first_name="Robin", last_name="Customer")
+        is_new = not User.objects.filter(username=CUSTOMER).exists()
+        customer = account(CUSTOMER, first_name="Robin", last_name="Customer")
+        if is_new:
+            _fill(customer, products)
         account(STAFF, first_name="Sam", last_name="Staff", is_staff=True, is_superuser=True)
         for email, first_name, slug, rating, text in REVIEWS:
             user = account(email, first_name=first_name, password=None)
@@ -124,6 +131,12 @@ def account(email: str, *, password: str | None = PASSWORD, **fields: object) ->
         user=user, email=email, defaults={"verified": True, "primary": True}
     )
     return user
+
+
+def _fill(customer: User, products: dict[str, Product]) -> None:
+    for slug, quantity in CART:
+        CartItem.objects.create(user=customer, product=products[slug], quantity=quantity)
+    customer.wish_list.add(*(products[slug] for slug in WISHES))
 
 
 def _product(

@@ -55,6 +55,12 @@ class Demo:
         rows = self.rows(f"SELECT total FROM shop_order WHERE user_id = '{key}'")
         return [f"{total:.2f}" for (total,) in rows]
 
+    def execute(self, *statements: str) -> None:
+        """Change the shop's database, all or nothing."""
+        with contextlib.closing(sqlite3.connect(self.database, timeout=10)) as database, database:
+            for statement in statements:
+                database.execute(statement)
+
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """Return what the shop's database answers."""
         with contextlib.closing(sqlite3.connect(self.database, timeout=10)) as database:

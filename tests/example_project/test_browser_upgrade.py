@@ -203,24 +203,6 @@ def test_a_guest_who_abandons_the_sign_up_keeps_everything(
     assert_kept_and_order(browser, shop, guest, "somebody@example.com")
 
 
-def test_a_guest_at_the_login_page_reads_what_he_would_leave_behind(
-    browser: Chrome, shop: demo.Demo
-) -> None:
-    guest = become_guest(browser, shop)
-    want_to_order(browser, shop)
-    find(browser, "a[href^='/accounts/login/']").click()
-    assert "stay behind" in find(browser, ".notice").text
-    assert_still_a_guest(browser, shop, guest)
-
-    browser.get(f"{shop.url}/accounts/login/?next=/orders/")
-    fill(browser, login="customer@example.com", password="salt-and-seagulls")
-    find(browser, "main form button").click()
-    arrive(browser, "/orders/")
-    assert not browser.find_elements(By.ID, "guest-banner")
-    assert shop.is_guest(guest)
-    assert shop.cart_of(guest) == CART
-
-
 def test_no_page_of_the_way_scrolls_sideways_on_a_phone(phone: Chrome, shop: demo.Demo) -> None:
     become_guest(phone, shop)
     width = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"

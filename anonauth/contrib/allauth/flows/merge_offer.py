@@ -13,6 +13,8 @@ import logging
 from typing import Any
 from urllib.parse import urlencode
 
+from allauth.account.adapter import get_adapter as get_account_adapter
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseRedirectBase
 from django.urls import NoReverseMatch, reverse
@@ -67,7 +69,8 @@ def offer(request: HttpRequest, *, guest: Any, account: Any, at_once: bool) -> N
     if not at_once:
         return
     try:
-        merge(guest=guest, into=account, method=METHOD)
+        report = merge(guest=guest, into=account, method=METHOD)
+        tell(request, "merged", report=report)
     except AnonauthError as error:
         audit.refused(error.code, path=request.path)
     except Exception:
@@ -95,6 +98,18 @@ def ask(request: HttpRequest, account: Any, answer: HttpResponse) -> HttpRespons
         # In place: what others have done to the answer, e.g. a cookie, stays.
         answer["Location"] = f"{page}?{urlencode({'next': answer.url})}"
     return answer
+
+
+def tell(request: HttpRequest, what: str, **context: Any) -> None:
+    """Have the next page say what has become of the guest's things.
+
+    Args:
+        request: the one at hand.
+        what: ``merged``, ``left_behind`` or ``went_back``; a project words it in ``anonauth/messages/<what>.txt``.
+        context: for that template.
+    """
+    template = f"anonauth/messages/{what}.txt"
+    get_account_adapter(request).add_message(request, messages.SUCCESS, template, context)
 
 
 def waiting_guest(request: HttpRequest, account: Any) -> Any | None:

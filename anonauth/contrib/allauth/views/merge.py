@@ -113,6 +113,7 @@ class MergeOfferView(View):
                 return self.take_along()
             case "decline":
                 forget(request.session)
+                merge_offer.tell(request, "left_behind", guest=self.guest)
                 return redirect(self.next_url)
             case "return":
                 return self.go_back()
@@ -126,7 +127,7 @@ class MergeOfferView(View):
         if not form.is_valid():
             return self.page()
         try:
-            merge(
+            report = merge(
                 guest=self.guest,
                 into=request.user,
                 choices=form.choices,
@@ -134,12 +135,14 @@ class MergeOfferView(View):
             )
         except AnonauthError as error:
             return self.page(error)
+        merge_offer.tell(request, "merged", report=report)
         return redirect(self.next_url)
 
     def go_back(self) -> HttpResponse:
         """Leave the account and let the guest go on, e.g. where a link has logged him in to a stranger's."""
         get_account_adapter(self.request).logout(self.request)
         SessionCredentials().issue(self.request, self.guest)
+        merge_offer.tell(self.request, "went_back", guest=self.guest)
         return redirect(self.next_url)
 
     def page(self, error: AnonauthError | None = None) -> HttpResponse:
