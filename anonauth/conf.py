@@ -137,6 +137,9 @@ class Settings:
     ticket_lifetime: timedelta = _setting(
         timedelta(minutes=10), "How long a merge ticket or a social upgrade's ticket is good."
     )
+    guests_allowed: tuple[str, ...] = _setting(
+        (), "What guests are meant to reach: `[METHOD,…] PATTERN  # REASON`, for the access audit."
+    )
     last_seen_interval: timedelta = _setting(
         timedelta(hours=1), "`last_seen_at` is written at most once in this time."
     )

@@ -13,7 +13,7 @@ import sys
 import django
 from django.conf import settings
 
-COLUMNS = ("project", "url", "view", "method", "label", "why")
+
 SEED = 6986241
 
 
