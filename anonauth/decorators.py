@@ -14,12 +14,13 @@ from typing import Any, TypeVar, overload
 from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.conf import settings as django_settings
 from django.contrib.auth import REDIRECT_FIELD_NAME
-from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponseBase
-from django.shortcuts import redirect, resolve_url
+from django.shortcuts import redirect
 
+from anonauth.access.mark import DECIDED, MARK
+from anonauth.api.refusals import refuse_in_json, send_away, wants_json
 from anonauth.conf import get_settings
-from anonauth.exceptions import AutomatedClient
+from anonauth.exceptions import AutomatedClient, NotAnonymous
 from anonauth.guards import SAFE_METHODS
 from anonauth.models import is_guest, is_permanent
 from anonauth.shortcuts import asign_in, sign_in
@@ -47,6 +48,8 @@ def permanent_required(
 ) -> Any:
     """Let permanent users in; send a visitor to log in and a guest to upgrade, both with the way back.
 
+    A script that asks for JSON rather than a page is answered 401, or 403 ``permanent_user_required``.
+
     Args:
         view: the view, when used without parentheses.
         login_url: URL or URL name for visitors; default: LOGIN_URL.
@@ -57,10 +60,12 @@ def permanent_required(
     def guard(request: HttpRequest, user: Any) -> HttpResponseBase | None:
         if is_permanent(user):
             return None
+        if wants_json(request):
+            return refuse_in_json(user)
         target = login_url
         if is_guest(user):
             target = upgrade_url or get_settings().upgrade_url or login_url
-        return _redirect(request, target, redirect_field_name)
+        return send_away(request, target, redirect_field_name)
 
     return _decorator(guard, view)
 
@@ -93,9 +98,11 @@ def guest_required(
     def guard(request: HttpRequest, user: Any) -> HttpResponseBase | None:
         if is_guest(user) and user.is_active:
             return None
+        if wants_json(request):
+            return refuse_in_json(user, refusal=NotAnonymous())
         if is_permanent(user):
             return redirect(permanent_url or django_settings.LOGIN_REDIRECT_URL)
-        return _redirect(request, login_url, redirect_field_name)
+        return send_away(request, login_url, redirect_field_name)
 
     return _decorator(guard, view)
 
@@ -137,10 +144,26 @@ def sign_in_guest(view: View | None = None) -> Any:
     return decorate if view is None else decorate(view)
 
 
-def _redirect(request: HttpRequest, url: str | None, field_name: str) -> HttpResponseBase:
-    # Like Django's user_passes_test, but with the path alone, which can point to no other site.
-    target = resolve_url(url or django_settings.LOGIN_URL)
-    return redirect_to_login(request.get_full_path(), target, field_name)
+@overload
+def guests_allowed(view: V) -> V: ...
+@overload
+def guests_allowed(*, reason: str = ...) -> Callable[[V], V]: ...
+def guests_allowed(view: Any = None, *, reason: str = DECIDED) -> Any:
+    """Say that guests are meant to get in: to the access audit, and to ``PermanentUserRequiredMiddleware``.
+
+    For functions, classes, REST framework's views and single handlers or actions. It opens nothing else: other guards
+    stay.
+
+    Args:
+        view: what is marked, when used without parentheses.
+        reason: why, for whoever reads the audit.
+    """
+
+    def decorate(view: V) -> V:
+        setattr(view, MARK, reason)
+        return view
+
+    return decorate if view is None else decorate(view)
 
 
 def _decorator(guard: Guard, view: View | None) -> Any:

@@ -58,5 +58,7 @@ def read_allowed(text: str) -> list[Allowed]:
     Raises:
         ValueError: a line is no entry.
     """
-    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    lines = [
+        line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")
+    ]
     return [parse_allowed(line) for line in lines]

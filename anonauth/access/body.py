@@ -17,9 +17,20 @@ from asgiref.sync import iscoroutinefunction
 Function = Any
 
 #: What decorators call the function that they wrap, where ``functools.wraps`` does not tell.
-NAMES = (
-    "view_func view func fn f function method handler wrapped callback view_function viewfunc"
-).split()
+NAMES = [
+    "view_func",
+    "view",
+    "func",
+    "fn",
+    "f",
+    "function",
+    "method",
+    "handler",
+    "wrapped",
+    "callback",
+    "view_function",
+    "viewfunc",
+]
 
 
 class Opaque(Exception):
@@ -114,7 +125,9 @@ def _slot(function: Function) -> tuple[Any, str] | None:
         return _attribute_slot(function)
     cells = {
         name: cell
-        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+        for name, cell in zip(
+            function.__code__.co_freevars, function.__closure__ or (), strict=True
+        )
         if _may_be_view(_content(cell), function)
     }
     wrapped = getattr(function, "__wrapped__", None)
@@ -187,7 +200,9 @@ def _takes_request(function: Function) -> bool:
 
 
 @contextmanager
-def emptied_class(cls: type, names: list[str], place: Place, **more: Any) -> Iterator[Callable[..., Any]]:
+def emptied_class(
+    cls: type, names: list[str], place: Place, **more: Any
+) -> Iterator[Callable[..., Any]]:
     """Give a factory of instances of a class view whose handlers are the place; decorators on handlers stay.
 
     No subclass is made: some metaclasses would register it.

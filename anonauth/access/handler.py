@@ -121,13 +121,15 @@ async def _awaited(answer: Any) -> Any:
 def _answered(response: Any, trial: _Trial) -> Outcome:
     code = response.status_code
     if code == 405:
-        return Outcome(Seen.NO_METHOD)
+        return Outcome(Seen.NO_METHOD, "405")
     if code in REFUSALS:
         return Outcome(Seen.REFUSED, str(code))
     if 300 <= code < 400:
         target = response.get("Location", "").partition("?")[0]
         return Outcome(Seen.REFUSED, f"sent to {target}")
-    return Outcome(Seen.UNCLEAR, f"answered {code} before the view")
+    # A 404 or a 400 may be due to the probe's arguments; a page in the view's place, such as a login form, is not.
+    seen = Seen.ANSWERED if 200 <= code < 300 else Seen.UNCLEAR
+    return Outcome(seen, f"answered {code} before the view")
 
 
 def _failed(error: Exception) -> Outcome:

@@ -38,7 +38,9 @@ def kind_of(callback: Any) -> Kind:
     if (path_view := _path_view(callback)) is not None:
         handlers = {m: "" for m in METHODS for o in path_view.operations if m in o.methods}
         return Kind("ninja", handlers=handlers, operations=path_view.operations)
-    cls = getattr(callback, "cls", None) or getattr(callback, "view_class", None) or _class(callback)
+    cls = (
+        getattr(callback, "cls", None) or getattr(callback, "view_class", None) or _class(callback)
+    )
     if not isinstance(cls, type):
         return Kind("function")
     actions = getattr(callback, "actions", None)
@@ -72,7 +74,9 @@ def _layers(callback: Any) -> Iterator[Any]:
         yield function
         if isinstance(function, partial):
             waiting.append(function.func)
-        waiting += [c for c in _contents(function) if inspect.isroutine(c) or isinstance(c, partial)]
+        waiting += [
+            c for c in _contents(function) if inspect.isroutine(c) or isinstance(c, partial)
+        ]
 
 
 def _contents(function: Any) -> Iterator[Any]:

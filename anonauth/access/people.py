@@ -65,7 +65,7 @@ def _user(model: Any, number: int, **flags: Any) -> Any:
     if not user.get_username():
         setattr(user, model.USERNAME_FIELD, f"probe-{number}")
     # No hash of anything: it makes has_usable_password() answer as it would for such a person.
-    user.password = "!" if user.is_guest else "probe"  # noqa: S105
+    user.password = "!" if user.is_guest else "probe"
     for name in PERMISSION_CACHES:
         setattr(user, name, set())
     user._state.adding = False

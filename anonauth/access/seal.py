@@ -102,7 +102,9 @@ def sealed(*, database: bool) -> Iterator[Callable[[], Any]]:
         stack.enter_context(swapped(BaseDatabaseWrapper, "connect", _no_database))
         if not aliases:
             stack.enter_context(swapped(transaction.Atomic, "__enter__", lambda atomic: None))
-            stack.enter_context(swapped(transaction.Atomic, "__exit__", lambda atomic, *error: None))
+            stack.enter_context(
+                swapped(transaction.Atomic, "__exit__", lambda atomic, *error: None)
+            )
         _seal_caches(stack)
         stack.enter_context(swapped(EmailMessage, "send", _block("mail")))
         stack.enter_context(swapped(signals.got_request_exception, "send", lambda *a, **k: []))

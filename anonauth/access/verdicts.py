@@ -27,9 +27,14 @@ class Seen(StrEnum):
 
     REACHED = "reached"
     REFUSED = "refused"
+    ANSWERED = "answered by a guard"
     NO_METHOD = "no method"
     ERROR = "error"
     UNCLEAR = "unclear"
+
+
+#: A guard decided, and not for the view: it refused, or it answered in the view's place.
+TURNED_AWAY = frozenset({Seen.REFUSED, Seen.ANSWERED, Seen.NO_METHOD})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,28 +50,41 @@ def judge(outcomes: Mapping[str, Outcome]) -> tuple[Verdict, str] | None:
 
     In doubt the verdict is ``unknown``: a guard that could not be run for the guest says nothing about guests.
     """
-    reached = [who for who in PEOPLE if outcomes[who].seen is Seen.REACHED]
-    if not reached:
+    seen = {who: outcome.seen for who, outcome in outcomes.items()}
+    first = next((who for who in PEOPLE if seen[who] is Seen.REACHED), None)
+    if first is None:
         return _nobody(outcomes)
-    first = reached[0]
     if first == VISITOR:
         return Verdict.VISITOR, "no guard stopped a visitor"
-    before = PEOPLE[PEOPLE.index(first) - 1]
-    why = f"{before}: {outcomes[before].reason}"
+    why = _words(outcomes, PEOPLE[PEOPLE.index(first) - 1])
     if first == GUEST:
         return Verdict.GUEST, why
     # SECURITY: "permanent" and "closed" tell a reader to look no further, so each needs a refusal that was seen.
     for who in PEOPLE[1 : PEOPLE.index(first)]:
-        if outcomes[who].seen is not Seen.REFUSED:
-            return Verdict.UNKNOWN, f"{who}: {outcomes[who].reason}"
+        if seen[who] not in TURNED_AWAY:
+            return Verdict.UNKNOWN, _words(outcomes, who)
     return (Verdict.PERMANENT if first == PERMANENT else Verdict.CLOSED), why
 
 
 def _nobody(outcomes: Mapping[str, Outcome]) -> tuple[Verdict, str] | None:
-    seen = [outcomes[who].seen for who in PEOPLE]
-    if Seen.NO_METHOD in seen:
+    seen = {who: outcome.seen for who, outcome in outcomes.items()}
+    if Seen.NO_METHOD in seen.values():
         return None
-    for who in reversed(PEOPLE):
-        if outcomes[who].seen is not Seen.REFUSED:
-            return Verdict.UNKNOWN, f"{who}: {outcomes[who].reason}"
-    return Verdict.UNKNOWN, f"not even a superuser got in: {outcomes[SUPERUSER].reason}"
+    further = [who for who in PEOPLE if seen[who] is not Seen.REFUSED]
+    if not further:
+        return Verdict.UNKNOWN, f"not even a superuser got in: {outcomes[SUPERUSER].reason}"
+    # Who has all rights went on from where the others were sent away: to an object that is not there, for instance.
+    if further == [SUPERUSER]:
+        return Verdict.CLOSED, f"{_words(outcomes, PERMANENT)}, {_words(outcomes, SUPERUSER)}"
+    return Verdict.UNKNOWN, ", ".join(_words(outcomes, who) for who in _told_apart(outcomes))
+
+
+def _told_apart(outcomes: Mapping[str, Outcome]) -> list[str]:
+    """Return the last who was refused, if somebody was, and the first who was not."""
+    refused = [who for who in PEOPLE if outcomes[who].seen is Seen.REFUSED]
+    others = [who for who in PEOPLE if who not in refused]
+    return [*refused[-1:], *others[:1]]
+
+
+def _words(outcomes: Mapping[str, Outcome], who: str) -> str:
+    return f"{who}: {outcomes[who].reason}"

@@ -36,7 +36,6 @@ CREDENTIALS: dict[str, tuple[int, str]] = {
     "token_stale": (401, "This token is out of date; refresh it."),
     "user_inactive": (401, "This user is not active."),
     "user_not_found": (401, "User not found"),
-    "permanent_user_required": (403, "Create an account or sign in to do this."),
     "csrf_failed": (403, "CSRF Failed: CSRF token missing."),
 }
 
@@ -99,6 +98,15 @@ Refusal = inline(
             required=False,
             help_text="How often the code can still be tried; only with the code `code_incorrect`.",
         ),
+        "upgrade_methods": serializers.ListField(
+            child=serializers.CharField(),
+            required=False,
+            help_text="The ways to upgrade; only with `permanent_user_required` and `quota_exceeded`.",
+        ),
+        "limit": serializers.IntegerField(
+            required=False,
+            help_text="How many rows a guest may own; only with the code `quota_exceeded`.",
+        ),
         "merge_ticket": serializers.CharField(
             required=False,
             help_text="The proof that the identity is this guest's; only with the codes `…_taken`.",
@@ -133,6 +141,8 @@ def _body(code: str) -> dict[str, object]:
         body["fields"] = {"captcha": [fault]}
     elif code == "code_incorrect":
         body["attempts_left"] = 2
+    elif code == "permanent_user_required":
+        body["upgrade_methods"] = ["email", "social:google"]
     elif code.endswith("_taken"):
         body["merge_ticket"] = (
             "WyIwYjViIiwiN2M5ZSIsImVtYWlsIiwiMWEyYiIsIjNjNGQiXQ:1wAbCd:c2lnbmF0dXJl"

@@ -98,9 +98,7 @@ def _tables(alias: str) -> list[dict[str, Any]]:
     return [row for table_audit in table_audits for row in table_audit(alias)]
 
 
-def _text(
-    form: str, findings: Sequence[Finding], tables: Sequence[dict[str, Any]] | None
-) -> str:
+def _text(form: str, findings: Sequence[Finding], tables: Sequence[dict[str, Any]] | None) -> str:
     if form == "json":
         return formats.as_json(findings, tables)
     markdown = form == "markdown"

@@ -13,7 +13,6 @@ import sys
 import django
 from django.conf import settings
 
-
 SEED = 6986241
 
 

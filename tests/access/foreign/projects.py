@@ -127,7 +127,10 @@ FIRST = {
         packages=("wagtail",),
         modules=("wagtail",),
         apps=(
-            *("wagtail.contrib." + n for n in ("forms", "redirects", "settings", "search_promotions")),
+            *(
+                "wagtail.contrib." + n
+                for n in ("forms", "redirects", "settings", "search_promotions")
+            ),
             *("wagtail." + n for n in ("embeds", "sites", "users", "snippets", "documents")),
             *("wagtail." + n for n in ("images", "search", "admin", "locales")),
             "wagtail",
@@ -212,7 +215,11 @@ FIRST = {
         packages=("djoser", "djangorestframework-simplejwt"),
         modules=("djoser", "rest_framework_simplejwt"),
         apps=(*DRF, "djoser"),
-        includes=(("a/", "djoser.urls"), ("a/", "djoser.urls.authtoken"), ("a/", "djoser.urls.jwt")),
+        includes=(
+            ("a/", "djoser.urls"),
+            ("a/", "djoser.urls.authtoken"),
+            ("a/", "djoser.urls.jwt"),
+        ),
     ),
     "dj_rest_auth": Project(
         packages=("dj-rest-auth", "django-allauth[socialaccount]"),
@@ -232,7 +239,10 @@ FIRST = {
         modules=("explorer",),
         apps=("explorer",),
         includes=(("explorer/", "explorer.urls"),),
-        settings={"EXPLORER_CONNECTIONS": {"Default": "default"}, "EXPLORER_DEFAULT_CONNECTION": "default"},
+        settings={
+            "EXPLORER_CONNECTIONS": {"Default": "default"},
+            "EXPLORER_DEFAULT_CONNECTION": "default",
+        },
     ),
 }
 

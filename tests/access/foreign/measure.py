@@ -1,0 +1,119 @@
+"""Compare the verdicts with the labels: ``python -m tests.access.foreign.measure first``.
+
+Needs the packages that ``projects`` names, and nothing of this repository but anonauth itself. A directory for the
+projects' databases is named by FOREIGN_VAR.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+SETTLED = ("visitor", "guest", "permanent", "closed")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One labelled pair and what the audit said of it."""
+
+    project: str
+    url: str
+    view: str
+    method: str
+    label: str
+    verdict: str
+    reason: str
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a guest gets in, by the label."""
+        return self.label in {"visitor", "guest"}
+
+    @property
+    def said_open(self) -> bool:
+        """Whether a guest gets in, by the audit."""
+        return self.verdict in {"visitor", "guest"}
+
+
+def main(sample: str) -> None:
+    """Print the score of a sample, and each pair on which audit and label differ."""
+    pairs = list(judged(sample))
+    for line in (*score(pairs), "", *differences(pairs)):
+        print(line)
+
+
+def judged(sample: str) -> Iterable[Pair]:
+    """Run the audit over each project of a sample."""
+    with (HERE / "labels.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["sample"] == sample]
+    for project in dict.fromkeys(row["project"] for row in rows):
+        verdicts = verdicts_of(project)
+        for row in (row for row in rows if row["project"] == project):
+            key = f"{row['url']} {row['view']} {row['method']}"
+            verdict, reason = verdicts.get(key, ("none", "not answered"))
+            yield Pair(
+                project, row["url"], row["view"], row["method"], row["label"], verdict, reason
+            )
+
+
+def verdicts_of(project: str) -> dict[str, tuple[str, str]]:
+    """Return the audit's verdicts on one project, which needs a process of its own."""
+    environment = {
+        **os.environ,
+        "FOREIGN_PROJECT": project,
+        "DJANGO_SETTINGS_MODULE": "tests.access.foreign.settings",
+    }
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "tests.access.foreign.judge"],
+        cwd=HERE.parents[2],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    found: dict[str, tuple[str, str]] = json.loads(run.stdout.splitlines()[-1])["verdicts"]
+    return found
+
+
+def score(pairs: list[Pair]) -> list[str]:
+    """Return the figures of docs/access-audit.md.
+
+    Precision and recall are those of the claim "a guest reaches this"; pairs whose answer depends on rows, settings or
+    another credential are counted apart, and so are those that are not answered at all.
+    """
+    settled = [p for p in pairs if p.label in SETTLED]
+    right = sum(p.label == p.verdict for p in settled)
+    unknown = sum(p.verdict == "unknown" for p in settled)
+    said, truly = [p for p in settled if p.said_open], [p for p in settled if p.is_open]
+    hits = sum(p.is_open for p in said)
+    missed = sum(p.verdict in {"permanent", "closed"} for p in truly)
+    others = Counter((p.label, p.verdict) for p in pairs if p.label not in SETTLED)
+    return [
+        f"{len(pairs)} pairs, {len(settled)} with a settled label: {right} right, {unknown} unknown, "
+        f"{len(settled) - right - unknown} wrong",
+        f"a guest reaches it: precision {hits}/{len(said)}, recall {hits}/{len(truly)}, "
+        f"called permanent or closed although a guest reaches it: {missed}",
+        "others: "
+        + ", ".join(f"{n} {label} judged {v}" for (label, v), n in sorted(others.items())),
+    ]
+
+
+def differences(pairs: list[Pair]) -> list[str]:
+    """Return the pairs on which audit and label differ."""
+    return [
+        f"{p.project} {p.method} {p.url} {p.view}: {p.label}, judged {p.verdict} ({p.reason})"
+        for p in pairs
+        if p.label != p.verdict
+    ]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
