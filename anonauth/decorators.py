@@ -104,7 +104,7 @@ def guest_required(
             return redirect(permanent_url or django_settings.LOGIN_REDIRECT_URL)
         return send_away(request, login_url, redirect_field_name)
 
-    return _decorator(guard, view)
+    return _decorator(guard, view, mark="guest_required")
 
 
 @overload
@@ -166,21 +166,28 @@ def guests_allowed(view: Any = None, *, reason: str = DECIDED) -> Any:
     return decorate if view is None else decorate(view)
 
 
-def _decorator(guard: Guard, view: View | None) -> Any:
+def _decorator(guard: Guard, view: View | None, mark: str | None = None) -> Any:
     def decorate(view: View) -> View:
-        if iscoroutinefunction(view):
-
-            @wraps(view)
-            async def awrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-                refusal = await sync_to_async(guard)(request, await request.auser())
-                return refusal or await view(request, *args, **kwargs)
-
-            return awrapped
-
-        @wraps(view)
-        def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            return guard(request, request.user) or view(request, *args, **kwargs)
-
-        return wrapped
+        guarded = _guarded(guard, view)
+        if mark is not None:
+            setattr(guarded, MARK, mark)
+        return guarded
 
     return decorate if view is None else decorate(view)
+
+
+def _guarded(guard: Guard, view: View) -> View:
+    if iscoroutinefunction(view):
+
+        @wraps(view)
+        async def awrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            refusal = await sync_to_async(guard)(request, await request.auser())
+            return refusal or await view(request, *args, **kwargs)
+
+        return awrapped
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return guard(request, request.user) or view(request, *args, **kwargs)
+
+    return wrapped

@@ -61,8 +61,8 @@ class PermanentUserRequiredMiddleware(LoginRequiredMiddleware):
     """Django's ``LoginRequiredMiddleware`` for permanent users: what nobody has decided about is closed to guests.
 
     Open are views with Django's ``login_not_required``, to everybody, and with ``guests_allowed``, to guests. Views of
-    REST framework decide for themselves, by DEFAULT_PERMISSION_CLASSES. Its place is after ``AuthenticationMiddleware``,
-    and allauth's ``AccountMiddleware`` if there is one.
+    REST framework decide for themselves, by DEFAULT_PERMISSION_CLASSES. Its place is after
+    ``AuthenticationMiddleware``, and after allauth's ``AccountMiddleware`` if there is one.
     """
 
     def process_view(

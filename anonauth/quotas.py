@@ -63,7 +63,9 @@ def check_quota(user: Any, model: Model, *, adding: int = 1) -> None:
 
 @contextmanager
 def within_quota(user: Any, model: Model, *, adding: int = 1) -> Iterator[None]:
-    """Open a transaction in which so many rows may be made: ``with within_quota(user, Draft): Draft.objects.create(…)``.
+    """Open a transaction in which so many rows may be made.
+
+    ``with within_quota(user, Draft): Draft.objects.create(user=user)``
 
     Raises:
         QuotaExceeded: the guest would own more than guests may; nothing in the block has run.

@@ -14,5 +14,5 @@ upgrade_method_sources: list[Callable[[], list[str]]] = []
 #: database alias -> what each table lets guests do, for ``audit_anonymous_access --tables``.
 table_audits: list[Callable[[str], list[dict[str, Any]]]] = []
 
-#: what a library of views needs to be probed, for ``audit_anonymous_access``: :class:`anonauth.access.libraries.Library`.
+#: what a library's views need to be probed, for ``audit_anonymous_access``: ``anonauth.access.libraries.Library``.
 access_libraries: list[Any] = []

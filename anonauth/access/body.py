@@ -17,20 +17,10 @@ from asgiref.sync import iscoroutinefunction
 Function = Any
 
 #: What decorators call the function that they wrap, where ``functools.wraps`` does not tell.
-NAMES = [
-    "view_func",
-    "view",
-    "func",
-    "fn",
-    "f",
-    "function",
-    "method",
-    "handler",
-    "wrapped",
-    "callback",
-    "view_function",
-    "viewfunc",
-]
+NAMES = (
+    *("view_func", "view", "func", "fn", "f", "function", "method", "handler"),
+    *("wrapped", "callback", "view_function", "viewfunc"),
+)
 
 
 class Opaque(Exception):

@@ -74,7 +74,7 @@ class ProbeHandler(BaseHandler):
         found = Outcome(Seen.UNCLEAR, "no answer")
         try:
             with undone():
-                found = _answered(self.get_response(request), trial)
+                found = _answered(self.get_response(request))
         except (Reached, _Over):
             pass
         except Blocked as blocked:
@@ -118,7 +118,7 @@ async def _awaited(answer: Any) -> Any:
     return await answer
 
 
-def _answered(response: Any, trial: _Trial) -> Outcome:
+def _answered(response: Any) -> Outcome:
     code = response.status_code
     if code == 405:
         return Outcome(Seen.NO_METHOD, "405")

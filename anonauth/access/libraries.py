@@ -17,6 +17,10 @@ class Library:
         """Return attributes of a class view that let its guards be asked without a body in the request."""
         return {}
 
+    def allowed(self, view: str) -> str | None:
+        """Return why guests are meant to reach a view of the library, by its dotted name, or None."""
+        return None
+
     def sealed(self) -> AbstractContextManager[Any]:
         """Return a context in which the library's machinery leaves the user of a request alone."""
         return nullcontext()

@@ -16,6 +16,7 @@ from anonauth.access.people import people, request_of
 from anonauth.access.routes import Route, routes
 from anonauth.access.seal import sealed
 from anonauth.access.verdicts import PEOPLE, Outcome, Seen, Verdict, judge
+from anonauth.registry import access_libraries
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +62,18 @@ def audit(
     with sealed(database=database) as undone:
         probe = _Probe(handler, known, undone)
         findings = [finding for route in found for finding in probe.findings(route)]
-    return [replace(f, allowed=f.allowed or _reason(allowed, f)) for f in findings]
+    return [replace(f, allowed=_reason(allowed, f)) for f in findings]
 
 
 def _reason(allowed: Sequence[Allowed], finding: Finding) -> str | None:
-    return next((entry.reason for entry in allowed if entry.matches(finding)), None)
+    """Return why guests are meant to get in: what the view says, then the list, then the view's library."""
+    if finding.allowed is not None:
+        return finding.allowed
+    listed = next((entry.reason for entry in allowed if entry.matches(finding)), None)
+    if listed is not None:
+        return listed
+    reasons = (library.allowed(finding.view) for library in access_libraries)
+    return next((reason for reason in reasons if reason is not None), None)
 
 
 class _Probe:

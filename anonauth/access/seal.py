@@ -101,10 +101,8 @@ def sealed(*, database: bool) -> Iterator[Callable[[], Any]]:
             _seal_database(stack, alias, readable=alias in aliases)
         stack.enter_context(swapped(BaseDatabaseWrapper, "connect", _no_database))
         if not aliases:
-            stack.enter_context(swapped(transaction.Atomic, "__enter__", lambda atomic: None))
-            stack.enter_context(
-                swapped(transaction.Atomic, "__exit__", lambda atomic, *error: None)
-            )
+            stack.enter_context(swapped(transaction.Atomic, "__enter__", _do_nothing))
+            stack.enter_context(swapped(transaction.Atomic, "__exit__", _do_nothing))
         _seal_caches(stack)
         stack.enter_context(swapped(EmailMessage, "send", _block("mail")))
         stack.enter_context(swapped(signals.got_request_exception, "send", lambda *a, **k: []))
@@ -137,6 +135,10 @@ def _block(what: str) -> Callable[..., Any]:
         raise Blocked(what)
 
     return blocked
+
+
+def _do_nothing(*args: Any) -> None:
+    return
 
 
 _no_database = _block("the database")

@@ -48,7 +48,7 @@ def send_away(request: HttpRequest, url: str | None, field_name: str) -> HttpRes
 
 
 def upgrade_url(back: str = "") -> str:
-    """Return the page on which a guest upgrades: ANONAUTH_UPGRADE_URL, else LOGIN_URL, with the way back if there is one."""
+    """Return the page on which a guest upgrades, ANONAUTH_UPGRADE_URL or else LOGIN_URL, with the way back."""
     target = resolve_url(get_settings().upgrade_url or django_settings.LOGIN_URL)
     return f"{target}?{urlencode({REDIRECT_FIELD_NAME: back})}" if back else target
 

@@ -10,12 +10,13 @@ class AllauthConfig(AppConfig):
 
     def ready(self) -> None:
         from anonauth import registry
-        from anonauth.contrib.allauth import checks, identities  # noqa: F401
+        from anonauth.contrib.allauth import access, checks, identities  # noqa: F401
 
         # Django calls this again when INSTALLED_APPS is overridden in a test.
         if identities.identities not in registry.identity_sources:
             registry.identity_sources.append(identities.identities)
             registry.upgrade_method_sources.append(identities.upgrade_methods)
+            registry.access_libraries.append(access.Allauth())
         identities.watch_providers()
         self.listen()
 
