@@ -120,28 +120,32 @@ def sign_in_guest(view: View | None = None) -> Any:
         view: the view, when used without parentheses.
     """
 
-    def decorate(view: View) -> View:
-        if iscoroutinefunction(view):
+    decorate = guests_allowed(reason="sign_in_guest")
+    if view is None:
+        return lambda view: decorate(_signing_in(view))
+    return decorate(_signing_in(view))
 
-            @wraps(view)
-            async def awrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-                if request.method not in SAFE_METHODS:
-                    with suppress(AutomatedClient):
-                        await asign_in(request)
-                return await view(request, *args, **kwargs)
 
-            return awrapped
+def _signing_in(view: View) -> View:
+    if iscoroutinefunction(view):
 
         @wraps(view)
-        def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        async def awrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             if request.method not in SAFE_METHODS:
                 with suppress(AutomatedClient):
-                    sign_in(request)
-            return view(request, *args, **kwargs)
+                    await asign_in(request)
+            return await view(request, *args, **kwargs)
 
-        return wrapped
+        return awrapped
 
-    return decorate if view is None else decorate(view)
+    @wraps(view)
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if request.method not in SAFE_METHODS:
+            with suppress(AutomatedClient):
+                sign_in(request)
+        return view(request, *args, **kwargs)
+
+    return wrapped
 
 
 @overload

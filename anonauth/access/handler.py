@@ -78,7 +78,7 @@ class ProbeHandler(BaseHandler):
         except (Reached, _Over):
             pass
         except Blocked as blocked:
-            found = Outcome(Seen.UNCLEAR, f"a guard uses {blocked}")
+            found = Outcome(Seen.UNCLEAR, f"a guard tried to use {blocked}")
         except Exception as error:
             found = _failed(error)
         if place.visited:

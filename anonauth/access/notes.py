@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import types
 from collections.abc import Iterator
 from typing import Any
@@ -48,7 +47,6 @@ def telling_names(bodies: list[Any], view_class: type | None) -> list[str]:
 def _reachable(
     function: Any, view_class: type | None, depth: int, seen: set[types.CodeType]
 ) -> Iterator[types.CodeType]:
-    function = inspect.unwrap(function) if callable(function) else function
     function = getattr(function, "__func__", function)
     code = getattr(function, "__code__", None)
     if code is None or code in seen:
@@ -56,6 +54,8 @@ def _reachable(
     seen.add(code)
     yield code
     yield from (c for c in code.co_consts if isinstance(c, types.CodeType))
+    # A decorator of what is called may be what tells people apart.
+    yield from _reachable(getattr(function, "__wrapped__", None), view_class, depth, seen)
     if depth == 0:
         return
     for name in code.co_names:

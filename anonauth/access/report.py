@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from django.conf import settings as django_settings
+
 from anonauth.access.allowed import Allowed
 from anonauth.access.body import Opaque, Place
 from anonauth.access.handler import ProbeHandler
@@ -14,7 +16,7 @@ from anonauth.access.mark import marked
 from anonauth.access.notes import telling_names
 from anonauth.access.people import people, request_of
 from anonauth.access.routes import Route, routes
-from anonauth.access.seal import sealed
+from anonauth.access.seal import sealed, swapped
 from anonauth.access.verdicts import PEOPLE, Outcome, Seen, Verdict, judge
 from anonauth.registry import access_libraries
 
@@ -57,9 +59,10 @@ def audit(
     Raises:
         ImproperlyConfigured: the user model knows no guests.
     """
-    known, found = people(), routes(urlconf)
+    root = urlconf or django_settings.ROOT_URLCONF
+    known, found = people(), routes(root)
     handler = ProbeHandler()  # imports the middleware, as every start of the project does
-    with sealed(database=database) as undone:
+    with swapped(django_settings, "ROOT_URLCONF", root), sealed(database=database) as undone:
         probe = _Probe(handler, known, undone)
         findings = [finding for route in found for finding in probe.findings(route)]
     return [replace(f, allowed=_reason(allowed, f)) for f in findings]
@@ -86,14 +89,12 @@ class _Probe:
         kind, place = kind_of(route.callback), Place()
         try:
             with guards_of(route.callback, kind, place) as view:
-                found = {m: self.outcomes(route, view, place, m) for m in kind.methods}
+                found = self.tried(route, kind, view, place)
         except Opaque as wrapper:
             why = Outcome(Seen.UNCLEAR, f"cannot look inside of {wrapper}")
             methods = kind.methods if kind.handlers else ("GET", "POST")
             found = {method: dict.fromkeys(PEOPLE, why) for method in methods}
         judged = {m: v for m, o in found.items() if (v := judge(o)) is not None}
-        if not kind.handlers:
-            judged = _without_repetitions(judged)
         for method, (verdict, reason) in judged.items():
             yield Finding(
                 url=route.pattern,
@@ -107,21 +108,33 @@ class _Probe:
                 outcomes={who: str(o.seen) for who, o in found[method].items()},
             )
 
+    def tried(
+        self, route: Route, kind: Kind, view: Any, place: Place
+    ) -> dict[str, dict[str, Outcome]]:
+        """Return the outcomes by method. A function may answer any: where it takes a PUT as it takes a POST, no more
+        of them are tried, or shown.
+        """
+        found: dict[str, dict[str, Outcome]] = {}
+        for method in kind.methods:
+            found[method] = self.outcomes(route, view, place, method)
+            if not kind.handlers and method == "PUT" and _alike(found["PUT"], found["POST"]):
+                del found["PUT"]
+                break
+        return found
+
     def outcomes(self, route: Route, view: Any, place: Place, method: str) -> dict[str, Outcome]:
-        return {
-            who: self.handler.outcome(
-                request_of(user, method, route.path), view, route, place, self.undone
-            )
-            for who, user in self.people.items()
-        }
+        """Send the people in their order until one gets in: who may do more would get in as well."""
+        found: dict[str, Outcome] = {}
+        for who, user in self.people.items():
+            request = request_of(user, method, route.path)
+            found[who] = self.handler.outcome(request, view, route, place, self.undone)
+            if found[who].seen is Seen.REACHED:
+                break
+        return found
 
 
-def _without_repetitions(judged: dict[str, Any]) -> dict[str, Any]:
-    """A function takes any method; what is judged as POST is need not be said again."""
-    if "POST" not in judged:
-        return judged
-    extra = ("PUT", "PATCH", "DELETE")
-    return {m: v for m, v in judged.items() if m not in extra or v != judged["POST"]}
+def _alike(one: dict[str, Outcome], other: dict[str, Outcome]) -> bool:
+    return one == other and all(o.seen is not Seen.NO_METHOD for o in one.values())
 
 
 def _body(kind: Kind, place: Place, method: str) -> tuple[str, ...]:

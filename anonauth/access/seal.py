@@ -181,7 +181,7 @@ def _query_only(connection: Any) -> Iterator[None]:
 def _read_only(execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
     text = " ".join(str(sql).upper().split()).lstrip("( ")
     if not text.startswith(READS) or any(lock in text for lock in LOCKS):
-        raise Blocked("writing to the database" if not text.startswith("SELECT") else "row locks")
+        raise Blocked("the database for writing" if not text.startswith("SELECT") else "row locks")
     return execute(sql, params, many, context)
 
 

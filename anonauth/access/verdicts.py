@@ -48,10 +48,13 @@ class Outcome:
 def judge(outcomes: Mapping[str, Outcome]) -> tuple[Verdict, str] | None:
     """Return the verdict on one view and method with its reason; None if the view does not answer the method.
 
+    Args:
+        outcomes: by person; of those after the first who reached the view none is needed.
+
     In doubt the verdict is ``unknown``: a guard that could not be run for the guest says nothing about guests.
     """
     seen = {who: outcome.seen for who, outcome in outcomes.items()}
-    first = next((who for who in PEOPLE if seen[who] is Seen.REACHED), None)
+    first = next((who for who in PEOPLE if seen.get(who) is Seen.REACHED), None)
     if first is None:
         return _nobody(outcomes)
     if first == VISITOR:

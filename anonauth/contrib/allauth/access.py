@@ -49,5 +49,5 @@ class Allauth(Library):
         return swapped(authkit, "authentication_context", _as_it_is)
 
 
-def _as_it_is(request: Any) -> AbstractContextManager[Any]:
+def _as_it_is(_request: Any) -> AbstractContextManager[Any]:
     return nullcontext()

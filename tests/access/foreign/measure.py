@@ -1,4 +1,4 @@
-"""Compare the verdicts with the labels: ``python -m tests.access.foreign.measure first``.
+"""Compare the verdicts with the labels: ``python -m tests.access.foreign.measure first [NAME OF THE RUN]``.
 
 Needs the packages that ``projects`` names, and nothing of this repository but anonauth itself. A directory for the
 projects' databases is named by FOREIGN_VAR.
@@ -17,6 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+LABELLED = ("project", "url", "view", "method", "label")
+JUDGED = ("verdict", "reason")
+RECORDED = ("project", "url", "view", "method", *JUDGED)
 SETTLED = ("visitor", "guest", "permanent", "closed")
 
 
@@ -43,20 +46,56 @@ class Pair:
         return self.verdict in {"visitor", "guest"}
 
 
-def main(sample: str) -> None:
-    """Print the score of a sample, and each pair on which audit and label differ."""
+def main(sample: str, record_as: str = "") -> None:
+    """Print the score of a sample, and each pair on which audit and label differ; keep the verdicts if asked to."""
     pairs = list(judged(sample))
+    if record_as:
+        record(pairs, sample, record_as)
     for line in (*score(pairs), "", *differences(pairs)):
         print(line)
 
 
+def record(pairs: list[Pair], sample: str, run: str) -> None:
+    """Write the verdicts of a run into ``verdicts.csv``, in the place of an earlier run of that name."""
+    others = [row for row in rows("verdicts.csv") if (row["sample"], row["run"]) != (sample, run)]
+    own = [{"sample": sample, "run": run, **{k: getattr(p, k) for k in RECORDED}} for p in pairs]
+    with (HERE / "verdicts.csv").open("w", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ("sample", "run", *RECORDED), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(others + own)
+
+
+def recorded(sample: str, run: str) -> list[Pair]:
+    """Return the pairs of a sample with the verdicts that were kept of a run."""
+    verdicts = {
+        (row["project"], row["url"], row["view"], row["method"]): row
+        for row in rows("verdicts.csv")
+        if (row["sample"], row["run"]) == (sample, run)
+    }
+    found = []
+    for row in labelled(sample):
+        kept = verdicts[row["project"], row["url"], row["view"], row["method"]]
+        found.append(Pair(**{k: row[k] for k in LABELLED}, **{k: kept[k] for k in JUDGED}))
+    return found
+
+
+def rows(name: str) -> list[dict[str, str]]:
+    """Return the rows of a file beside this one."""
+    with (HERE / name).open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def labelled(sample: str) -> list[dict[str, str]]:
+    """Return the labels of a sample."""
+    return [row for row in rows("labels.csv") if row["sample"] == sample]
+
+
 def judged(sample: str) -> Iterable[Pair]:
     """Run the audit over each project of a sample."""
-    with (HERE / "labels.csv").open(encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["sample"] == sample]
-    for project in dict.fromkeys(row["project"] for row in rows):
+    labels = labelled(sample)
+    for project in dict.fromkeys(row["project"] for row in labels):
         verdicts = verdicts_of(project)
-        for row in (row for row in rows if row["project"] == project):
+        for row in (row for row in labels if row["project"] == project):
             key = f"{row['url']} {row['view']} {row['method']}"
             verdict, reason = verdicts.get(key, ("none", "not answered"))
             yield Pair(
@@ -116,4 +155,4 @@ def differences(pairs: list[Pair]) -> list[str]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
