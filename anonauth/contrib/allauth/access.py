@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import AbstractContextManager, nullcontext
+from importlib import import_module
 from typing import Any
 
 from allauth import app_settings as allauth_settings
@@ -11,7 +12,6 @@ from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY
 from allauth.account.internal.flows import (
     login,
 )  # internal: the name of the entry beside the one above
-from django.utils.module_loading import import_string
 
 from anonauth.access.libraries import Library
 from anonauth.access.seal import swapped
@@ -45,7 +45,7 @@ class Allauth(Library):
         """Keep the headless views for apps from looking for a session token."""
         if not allauth_settings.HEADLESS_ENABLED:
             return nullcontext()
-        authkit = import_string("allauth.headless.internal.authkit")  # internal
+        authkit = import_module("allauth.headless.internal.authkit")  # internal
         return swapped(authkit, "authentication_context", _as_it_is)
 
 
