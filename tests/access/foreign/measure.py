@@ -122,24 +122,51 @@ def verdicts_of(project: str) -> dict[str, tuple[str, str]]:
     return found
 
 
-def score(pairs: list[Pair]) -> list[str]:
-    """Return the figures of docs/access-audit.md.
+@dataclass(frozen=True)
+class Score:
+    """The figures of a sample.
 
-    Precision and recall are those of the claim "a guest reaches this"; pairs whose answer depends on rows, settings or
-    another credential are counted apart, and so are those that are not answered at all.
+    Precision and recall are those of the claim "a guest gets in"; pairs whose answer depends on rows, settings or
+    another credential are left out, and so are those that are not answered at all.
     """
+
+    settled: int
+    right: int
+    unknown: int
+    wrong: int
+    claimed: int
+    claimed_truly: int
+    truly: int
+    missed: int
+
+
+def figures(pairs: list[Pair]) -> Score:
+    """Return the figures of docs/access-audit.md."""
     settled = [p for p in pairs if p.label in SETTLED]
     right = sum(p.label == p.verdict for p in settled)
     unknown = sum(p.verdict == "unknown" for p in settled)
-    said, truly = [p for p in settled if p.said_open], [p for p in settled if p.is_open]
-    hits = sum(p.is_open for p in said)
-    missed = sum(p.verdict in {"permanent", "closed"} for p in truly)
+    claimed, truly = [p for p in settled if p.said_open], [p for p in settled if p.is_open]
+    return Score(
+        settled=len(settled),
+        right=right,
+        unknown=unknown,
+        wrong=len(settled) - right - unknown,
+        claimed=len(claimed),
+        claimed_truly=sum(p.is_open for p in claimed),
+        truly=len(truly),
+        missed=sum(p.verdict in {"permanent", "closed"} for p in truly),
+    )
+
+
+def score(pairs: list[Pair]) -> list[str]:
+    """Return the figures as lines."""
+    found = figures(pairs)
     others = Counter((p.label, p.verdict) for p in pairs if p.label not in SETTLED)
     return [
-        f"{len(pairs)} pairs, {len(settled)} with a settled label: {right} right, {unknown} unknown, "
-        f"{len(settled) - right - unknown} wrong",
-        f"a guest reaches it: precision {hits}/{len(said)}, recall {hits}/{len(truly)}, "
-        f"called permanent or closed although a guest reaches it: {missed}",
+        f"{len(pairs)} pairs, {found.settled} with a settled label: {found.right} right, "
+        f"{found.unknown} unknown, {found.wrong} wrong",
+        f"a guest gets in: precision {found.claimed_truly} of {found.claimed}, "
+        f"recall {found.claimed_truly} of {found.truly}, open, called closed: {found.missed}",
         "others: "
         + ", ".join(f"{n} {label} judged {v}" for (label, v), n in sorted(others.items())),
     ]
