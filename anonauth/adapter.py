@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
-from django.db.models import Field, QuerySet
+from django.db.models import Field, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.module_loading import import_string
@@ -53,6 +54,20 @@ def protected_fields() -> frozenset[str]:
     return PROTECTED_FIELDS | own
 
 
+@dataclass(frozen=True, slots=True)
+class GuestQuota:
+    """No guest owns more than ``limit`` rows of a model.
+
+    ``model`` is a label such as ``"shop.CartItem"``, ``owner`` the way from it to the user, ``counted`` a condition for
+    rows that count.
+    """
+
+    model: str
+    limit: int
+    owner: str = "user"
+    counted: Q = field(default_factory=Q)
+
+
 class Adapter:
     """Subclass it, override what you need and name the class in ``ANONAUTH_ADAPTER``."""
 
@@ -85,8 +100,8 @@ class Adapter:
         # What set_unusable_password() writes, without asking the random generator for 40 letters one by one.
         user.password = UNUSABLE_PASSWORD_PREFIX + secrets.token_hex(20)
         email_field = model.get_email_field_name()
-        if email_field and (field := _field(model, email_field)) is not None:
-            setattr(user, email_field, self._empty_email(field))
+        if email_field and (column := _field(model, email_field)) is not None:
+            setattr(user, email_field, self._empty_email(column))
         if email_field != model.USERNAME_FIELD:
             name_field = _field(model, model.USERNAME_FIELD)
             nullable = name_field is not None and name_field.null
@@ -144,6 +159,10 @@ class Adapter:
 
         The usual account stays as it is. Save with ``update_fields``.
         """
+
+    def quotas(self) -> Sequence[GuestQuota]:
+        """Return how many rows of which models a guest may own; see ``anonauth.quotas``."""
+        return ()
 
     def can_purge(self, guests: QuerySet[Any]) -> QuerySet[Any]:
         """Narrow a queryset of guests to those who may be deleted, e.g. exclude who has a paid order."""

@@ -21,6 +21,8 @@ from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
+from anonauth.access.allowed import parse_allowed
+from anonauth.access.report import audit
 from anonauth.adapter import Adapter
 from anonauth.captcha import URLS, CaptchaVerifier, SiteVerifyCaptcha, get_captcha
 from anonauth.conf import PREFIX, Settings, get_settings, unknown_names
@@ -191,6 +193,11 @@ def _check_patterns(expressions: Sequence[str]) -> None:
             raise ValueError(f"{expression!r} matches every client.")
 
 
+def _check_allowed(lines: Sequence[str]) -> None:
+    for line in lines:
+        parse_allowed(line)
+
+
 def _check_score(score: float) -> None:
     if not 0 <= score <= 1:
         raise ValueError("a score lies between 0.0 and 1.0.")
@@ -219,6 +226,7 @@ _VALUE_CHECKS: dict[str, Any] = {
     "captcha": _check_captcha,
     "captcha_min_score": _check_score,
     "credentials": _check_credentials,
+    "guests_allowed": _check_allowed,
     "profile_serializer": import_string,
     "address_rate_limits": _check_rates,
     "code_rate_limits": _check_rates,
@@ -319,6 +327,29 @@ def check_upgrade_path(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             "Guests have no way to become permanent users.",
             hint=f"Have all of these in INSTALLED_APPS: {', '.join(UPGRADE_APPS)}.",
             id="anonauth.W106",
+        )
+    ]
+
+
+@register(TAG, deploy=True)
+def check_access(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """W120: doors that open to guests, and not to visitors, without anybody having said so."""
+    if not sound_settings() or not issubclass(get_user_model(), GuestMixin):
+        return []
+    allowed = [parse_allowed(line) for line in get_settings().guests_allowed]
+    # Checks do not touch the database unless they are asked to.
+    findings = audit(allowed=allowed, database=False)
+    views = list(dict.fromkeys(f.view for f in findings if f.is_open_question))
+    if not views:
+        return []
+    shown = ", ".join(views[:5]) + (", …" if len(views) > 5 else "")
+    return [
+        Warning(
+            f"Guests, but not visitors, reached {len(views)} views in the probe: {shown}.",
+            hint="Close them with permanent_required or IsPermanentUser, or say that it is meant so with "
+            "guests_allowed or ANONAUTH_GUESTS_ALLOWED. All of them, and those about which nothing can be "
+            "said: manage.py audit_anonymous_access.",
+            id="anonauth.W120",
         )
     ]
 

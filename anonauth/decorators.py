@@ -14,12 +14,13 @@ from typing import Any, TypeVar, overload
 from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.conf import settings as django_settings
 from django.contrib.auth import REDIRECT_FIELD_NAME
-from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponseBase
-from django.shortcuts import redirect, resolve_url
+from django.shortcuts import redirect
 
+from anonauth.access.mark import DECIDED, MARK
+from anonauth.api.refusals import refuse_in_json, send_away, wants_json
 from anonauth.conf import get_settings
-from anonauth.exceptions import AutomatedClient
+from anonauth.exceptions import AutomatedClient, NotAnonymous
 from anonauth.guards import SAFE_METHODS
 from anonauth.models import is_guest, is_permanent
 from anonauth.shortcuts import asign_in, sign_in
@@ -47,6 +48,8 @@ def permanent_required(
 ) -> Any:
     """Let permanent users in; send a visitor to log in and a guest to upgrade, both with the way back.
 
+    A script that asks for JSON rather than a page is answered 401, or 403 ``permanent_user_required``.
+
     Args:
         view: the view, when used without parentheses.
         login_url: URL or URL name for visitors; default: LOGIN_URL.
@@ -57,10 +60,12 @@ def permanent_required(
     def guard(request: HttpRequest, user: Any) -> HttpResponseBase | None:
         if is_permanent(user):
             return None
+        if wants_json(request):
+            return refuse_in_json(user)
         target = login_url
         if is_guest(user):
             target = upgrade_url or get_settings().upgrade_url or login_url
-        return _redirect(request, target, redirect_field_name)
+        return send_away(request, target, redirect_field_name)
 
     return _decorator(guard, view)
 
@@ -93,11 +98,13 @@ def guest_required(
     def guard(request: HttpRequest, user: Any) -> HttpResponseBase | None:
         if is_guest(user) and user.is_active:
             return None
+        if wants_json(request):
+            return refuse_in_json(user, refusal=NotAnonymous())
         if is_permanent(user):
             return redirect(permanent_url or django_settings.LOGIN_REDIRECT_URL)
-        return _redirect(request, login_url, redirect_field_name)
+        return send_away(request, login_url, redirect_field_name)
 
-    return _decorator(guard, view)
+    return _decorator(guard, view, mark="guest_required")
 
 
 @overload
@@ -113,51 +120,78 @@ def sign_in_guest(view: View | None = None) -> Any:
         view: the view, when used without parentheses.
     """
 
-    def decorate(view: View) -> View:
-        if iscoroutinefunction(view):
+    decorate = guests_allowed(reason="sign_in_guest")
+    if view is None:
+        return lambda view: decorate(_signing_in(view))
+    return decorate(_signing_in(view))
 
-            @wraps(view)
-            async def awrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-                if request.method not in SAFE_METHODS:
-                    with suppress(AutomatedClient):
-                        await asign_in(request)
-                return await view(request, *args, **kwargs)
 
-            return awrapped
+def _signing_in(view: View) -> View:
+    if iscoroutinefunction(view):
 
         @wraps(view)
-        def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        async def awrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             if request.method not in SAFE_METHODS:
                 with suppress(AutomatedClient):
-                    sign_in(request)
-            return view(request, *args, **kwargs)
+                    await asign_in(request)
+            return await view(request, *args, **kwargs)
 
-        return wrapped
+        return awrapped
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if request.method not in SAFE_METHODS:
+            with suppress(AutomatedClient):
+                sign_in(request)
+        return view(request, *args, **kwargs)
+
+    return wrapped
+
+
+@overload
+def guests_allowed(view: V) -> V: ...
+@overload
+def guests_allowed(*, reason: str = ...) -> Callable[[V], V]: ...
+def guests_allowed(view: Any = None, *, reason: str = DECIDED) -> Any:
+    """Say that guests are meant to get in: to the access audit, and to ``PermanentUserRequiredMiddleware``.
+
+    For functions, classes, REST framework's views and single handlers or actions. It opens nothing else: other guards
+    stay.
+
+    Args:
+        view: what is marked, when used without parentheses.
+        reason: why, for whoever reads the audit.
+    """
+
+    def decorate(view: V) -> V:
+        setattr(view, MARK, reason)
+        return view
 
     return decorate if view is None else decorate(view)
 
 
-def _redirect(request: HttpRequest, url: str | None, field_name: str) -> HttpResponseBase:
-    # Like Django's user_passes_test, but with the path alone, which can point to no other site.
-    target = resolve_url(url or django_settings.LOGIN_URL)
-    return redirect_to_login(request.get_full_path(), target, field_name)
-
-
-def _decorator(guard: Guard, view: View | None) -> Any:
+def _decorator(guard: Guard, view: View | None, mark: str | None = None) -> Any:
     def decorate(view: View) -> View:
-        if iscoroutinefunction(view):
+        guarded = _guarded(guard, view)
+        if mark is not None:
+            setattr(guarded, MARK, mark)
+        return guarded
 
-            @wraps(view)
-            async def awrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-                refusal = await sync_to_async(guard)(request, await request.auser())
-                return refusal or await view(request, *args, **kwargs)
+    return decorate if view is None else decorate(view)
 
-            return awrapped
+
+def _guarded(guard: Guard, view: View) -> View:
+    if iscoroutinefunction(view):
 
         @wraps(view)
-        def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            return guard(request, request.user) or view(request, *args, **kwargs)
+        async def awrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            refusal = await sync_to_async(guard)(request, await request.auser())
+            return refusal or await view(request, *args, **kwargs)
 
-        return wrapped
+        return awrapped
 
-    return decorate if view is None else decorate(view)
+    @wraps(view)
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return guard(request, request.user) or view(request, *args, **kwargs)
+
+    return wrapped

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
+from django.core.exceptions import PermissionDenied
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -95,6 +96,45 @@ class NotAnonymous(AnonauthError):
 
     code = "not_anonymous"
     default_message = _("This is for anonymous users only.")
+
+
+class ForPermanentUsers(AnonauthError, PermissionDenied):
+    """Refused to a guest as long as he is one; ``facts`` name the ways to an upgrade.
+
+    Where nobody answers refusals of ours, Django and REST framework answer this as the 403 that it is.
+    """
+
+    def __init__(
+        self,
+        upgrade_methods: Iterable[str] = (),
+        message: str | Promise | None = None,
+        **facts: Any,
+    ) -> None:
+        super().__init__(message)
+        self.facts = {**facts, "upgrade_methods": list(upgrade_methods)}
+        # REST framework's own handler makes its body of this.
+        self.args = ({"code": self.code, "detail": str(self.message), **self.facts},)
+
+    def __str__(self) -> str:
+        return str(self.message)
+
+
+class PermanentUserRequired(ForPermanentUsers):
+    """The act is for permanent users."""
+
+    code = "permanent_user_required"
+    default_message = _("Create an account or sign in to do this.")
+
+
+class QuotaExceeded(ForPermanentUsers):
+    """A guest would own more rows of a kind than guests may; ``limit`` says how many those are."""
+
+    code = "quota_exceeded"
+    default_message = _("Anonymous users cannot have more of these. Create an account or sign in.")
+
+    def __init__(self, limit: int, upgrade_methods: Iterable[str] = ()) -> None:
+        self.limit = limit
+        super().__init__(upgrade_methods, limit=limit)
 
 
 class WouldLoseData(AnonauthError):
@@ -240,13 +280,6 @@ class MergeConflict(AnonauthError):
     def __init__(self, conflicts: Sequence[Any] = (), message: str | Promise | None = None) -> None:
         self.conflicts = tuple(conflicts)
         super().__init__(message)
-
-
-class PermanentUserRequired(AnonauthError):
-    """The act is for permanent users, and this one is a guest."""
-
-    code = "permanent_user_required"
-    default_message = _("Create an account or sign in to do this.")
 
 
 class GuestProofInvalid(AnonauthError):

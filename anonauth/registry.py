@@ -43,3 +43,6 @@ vouched_hooks: list[Callable[[Any, Sequence[str]], None]] = []
 #: how an identity was proved, as a merge ticket says -> refuses the account to which that proof is no login here. A
 #: method without an entry is no login at all.
 ticket_logins: dict[str, Callable[[HttpRequest, Any], None]] = {}
+
+#: what a library's views need to be probed, for ``audit_anonymous_access``: ``anonauth.access.libraries.Library``.
+access_libraries: list[Any] = []

@@ -135,6 +135,7 @@ LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "shop:account"
 LOGOUT_REDIRECT_URL = "shop:products"
 
+ANONAUTH_ADAPTER = "example_project.accounts.adapter.ShopAdapter"
 ANONAUTH_UPGRADE_URL = "shop:keep"
 # Where the browser goes back to after a social upgrade that an app began; the app opens by its own scheme.
 ANONAUTH_REDIRECT_URIS = ("saltbox://upgraded",)

@@ -283,6 +283,32 @@ def test_the_cache_that_counts_is_the_one_that_is_checked(settings: Settings) ->
     assert all_ids(deploy=True) == ["anonauth.W105", "anonauth.W204"]
 
 
+def test_a_door_that_nobody_decided_to_open_to_guests_is_a_warning(settings: Settings) -> None:
+    settings.ROOT_URLCONF = "tests.access.test_command"
+
+    (warning,) = checks.check_access(None)
+
+    assert warning.id == "anonauth.W120"
+    assert "reached 2 views in the probe" in warning.msg
+    assert "tests.access.test_command.cart" in warning.msg
+    settings.ANONAUTH_GUESTS_ALLOWED = ["cart  # carts are for guests", "desk  # and a desk"]
+    assert checks.check_access(None) == []
+
+
+def test_a_door_is_looked_at_without_the_database(settings: Settings) -> None:
+    settings.ROOT_URLCONF = "tests.access.lab"  # pytest-django refuses the database to this test
+
+    (warning,) = checks.check_access(None)
+
+    assert "…" in warning.msg
+
+
+def test_an_entry_of_what_guests_may_reach_without_a_reason_is_an_error(settings: Settings) -> None:
+    settings.ANONAUTH_GUESTS_ALLOWED = ["shop:cart"]
+
+    assert all_ids() == ["anonauth.E005"]
+
+
 @pytest.mark.parametrize(
     "change", [{"URL": "http://captcha.example/"}, {"MIN_SCORE": 0.5}, {"TIMEOUT": 0.0}]
 )

@@ -6,9 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.decorators import login_required
 from django.test import Client
+from django.views import View
+from rest_framework import viewsets
 
-from anonauth.decorators import permanent_required
+from anonauth.access.mark import marked
+from anonauth.adapter import get_adapter
+from anonauth.decorators import (
+    guest_required,
+    guests_allowed,
+    permanent_required,
+    sign_in_guest,
+)
+from anonauth.mixins import GuestRequiredMixin
 
 if TYPE_CHECKING:
     from pytest_django import Settings
@@ -153,3 +164,90 @@ def test_a_guarded_view_keeps_its_name_and_its_attributes() -> None:
     guarded: Any = permanent_required(view)
 
     assert (guarded.__name__, guarded.__doc__, guarded.csrf_exempt) == ("view", "Doc.", True)
+
+
+# --- scripts, which ask for JSON
+
+JSON = {"accept": "application/json"}
+
+
+@PERMANENT
+def test_a_script_is_told_in_json_what_is_asked_of_a_guest(url: str) -> None:
+    client, _ = signed_in(is_guest=True)
+
+    answer = client.get(url, headers=JSON)
+
+    assert answer.status_code == 403
+    assert answer.json() == {
+        "code": "permanent_user_required",
+        "detail": "Create an account or sign in to do this.",
+        "upgrade_methods": get_adapter().upgrade_methods(),
+    }
+    assert "no-store" in answer["Cache-Control"]
+    assert "Accept" in answer["Vary"]
+
+
+@PERMANENT
+def test_a_script_of_a_visitor_is_told_to_sign_in(url: str, client: Client) -> None:
+    answer = client.get(url, headers=JSON)
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
+
+
+@GUEST
+def test_a_script_of_a_permanent_user_is_told_that_this_is_for_guests(url: str) -> None:
+    client, _ = signed_in()
+
+    answer = client.get(url, headers=JSON)
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "not_anonymous")
+
+
+@pytest.mark.parametrize("accept", ["*/*", "text/html,application/xhtml+xml,*/*;q=0.8", ""])
+def test_a_browser_is_sent_to_a_page(accept: str, client: Client) -> None:
+    assert client.get("/permanent/", headers={"accept": accept}).status_code == 302
+
+
+# --- a deliberate decision
+
+
+def test_a_decision_is_written_on_the_view_and_seen_through_decorators() -> None:
+    @guests_allowed(reason="carts are for guests")
+    def view(request: Any) -> None: ...
+
+    assert marked(view, "GET") == "carts are for guests"
+    assert marked(login_required(view), "GET") == "carts are for guests"
+    assert marked(guests_allowed(lambda request: None), "GET") == "guests_allowed"
+    assert marked(lambda request: None, "GET") is None
+
+
+def test_a_decision_can_be_for_a_class_or_for_one_of_its_handlers() -> None:
+    @guests_allowed
+    class Whole(View): ...
+
+    class Part(View):
+        @guests_allowed
+        def post(self, request: Any) -> None: ...
+
+    assert marked(Whole.as_view(), "DELETE") == "guests_allowed"
+    assert marked(Part.as_view(), "POST") == "guests_allowed"
+    assert marked(Part.as_view(), "GET") is None
+
+
+def test_a_decision_can_be_for_one_action_of_a_view_set() -> None:
+    class Notes(viewsets.ViewSet):
+        @guests_allowed(reason="they see what there is")
+        def list(self, request: Any) -> None: ...
+
+        def create(self, request: Any) -> None: ...
+
+    view = Notes.as_view({"get": "list", "post": "create"})
+    assert marked(view, "GET") == "they see what there is"
+    assert marked(view, "POST") is None
+
+
+def test_decorators_for_guests_are_decisions_themselves() -> None:
+    assert marked(guest_required(lambda request: None), "GET") == "guest_required"
+    assert marked(sign_in_guest(lambda request: None), "GET") == "sign_in_guest"
+    assert marked(GuestRequiredMixin.as_view(), "GET") == "guest_required"
+    assert marked(permanent_required(lambda request: None), "GET") is None

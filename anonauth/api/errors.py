@@ -20,6 +20,7 @@ from anonauth.exceptions import (
     CodeIncorrect,
     Conflict,
     DatabaseUnavailable,
+    ForPermanentUsers,
     InvalidInput,
     MergeConflict,
     RateLimited,
@@ -35,6 +36,7 @@ STATUS: dict[str, int] = {
     "automated_client": status.HTTP_403_FORBIDDEN,
     "cross_site": status.HTTP_403_FORBIDDEN,
     "not_anonymous": status.HTTP_403_FORBIDDEN,
+    "quota_exceeded": status.HTTP_403_FORBIDDEN,
     "signup_closed": status.HTTP_403_FORBIDDEN,
     "mfa_required": status.HTTP_403_FORBIDDEN,
     "email_not_verified": status.HTTP_403_FORBIDDEN,
@@ -84,6 +86,11 @@ def status_of(error: AnonauthError) -> int:
     return STATUS[error.code]
 
 
+def body_of(error: AnonauthError) -> dict[str, Any]:
+    """Return what a client is told of a refusal."""
+    return {"code": error.code, "detail": str(error.message), **_details(error)}
+
+
 def retry_after(error: AnonauthError) -> dict[str, str]:
     """Return the ``Retry-After`` header of a refusal that has one."""
     return {"Retry-After": str(error.retry_after)} if isinstance(error, RateLimited) else {}
@@ -103,9 +110,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
 
 def _answer(error: Exception) -> Response | None:
     if isinstance(error, AnonauthError):
-        body: dict[str, Any] = {"code": error.code, "detail": str(error.message)}
-        body |= _details(error)
-        return Response(body, status=status_of(error), headers=retry_after(error))
+        return Response(body_of(error), status=status_of(error), headers=retry_after(error))
     if isinstance(error, RequestDataTooBig):
         error = BodyTooLarge()
     elif isinstance(error, Http404):
@@ -135,6 +140,8 @@ def _details(error: AnonauthError) -> dict[str, Any]:
             return {"conflicts": [asdict(conflict) for conflict in error.conflicts]}
         case Conflict():
             return {"merge_ticket": error.merge_ticket}
+        case ForPermanentUsers():
+            return dict(error.facts)
     return {}
 
 
@@ -146,8 +153,7 @@ def _of_rest_framework(error: exceptions.APIException) -> Response:
         headers["Retry-After"] = str(int(wait))
     if isinstance(error, exceptions.ValidationError):
         refusal = InvalidInput(dict(flatten(error.get_full_details())))
-        body: dict[str, Any] = {"code": refusal.code, "detail": str(refusal.message)}
-        body["fields"] = refusal.fields
+        body = body_of(refusal)
     else:
         body = _code_and_detail(error)
     return Response(body, status=error.status_code, headers=headers)

@@ -50,6 +50,7 @@ class AnonauthView(APIView):
     permission_classes: Any = ()
     throttle_classes = ()
     versioning_class = None
+    anonauth_guests_allowed = "anonauth's own endpoint"  # for the access audit
     metadata_class = SimpleMetadata
 
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import transaction
 
+from anonauth.quotas import check_quota
 from example_project.accounts.models import User
 from example_project.shop.exceptions import NotEnoughStock, TooMany
 from example_project.shop.models import MAX_QUANTITY, CartItem, Product
@@ -12,7 +13,7 @@ from example_project.shop.models import MAX_QUANTITY, CartItem, Product
 def add(*, user: User, product: Product, quantity: int) -> CartItem:
     """Put pieces into the cart, on top of those that are there; two clicks at once lose none.
 
-    Raises NotEnoughStock or TooMany, and leaves the cart as it was.
+    Raises NotEnoughStock, TooMany, or QuotaExceeded of anonauth for a guest, and leaves the cart as it was.
     """
     with transaction.atomic():
         _check(product, quantity)
@@ -20,7 +21,9 @@ def add(*, user: User, product: Product, quantity: int) -> CartItem:
         item, created = CartItem.objects.select_for_update().get_or_create(
             user=user, product=product, defaults={"quantity": quantity}
         )
-        if not created:
+        if created:
+            check_quota(user, CartItem, adding=0)  # the row counts already
+        else:
             _check(product, item.quantity + quantity)
             item.quantity += quantity
             item.save(update_fields=["quantity"])

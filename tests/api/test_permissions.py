@@ -9,12 +9,13 @@ from django.contrib.auth import get_user_model
 from django.urls import path
 from django.utils import translation
 from rest_framework.authentication import SessionAuthentication as StockSessionAuthentication
-from rest_framework.permissions import BasePermission
+from rest_framework.permissions import BasePermission, IsAdminUser, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.test import APIClient
 from rest_framework.views import APIView, exception_handler
 
+from anonauth.adapter import get_adapter
 from anonauth.api.authentication import SessionAuthentication
 from anonauth.api.permissions import IsGuest, IsPermanentUser, IsPermanentUserOrReadOnly
 from anonauth.contrib.simplejwt.authentication import JWTAuthentication
@@ -33,7 +34,8 @@ UNSAFE = ["POST", "PUT", "PATCH", "DELETE"]
 UNKNOWN = (401, None)
 NO_GUESTS = (403, "permanent_user_required")
 GUESTS_ONLY = (403, "not_anonymous")
-PLAIN = (403, None)  # REST framework's own words: of a combination it forgets the parts' messages
+PLAIN = (403, None)  # REST framework's own words, where a permission of the project's refused
+PAID = (403, "not_paid")
 LET_IN = (200, None)
 
 
@@ -68,6 +70,15 @@ class Detail(APIView):
     put = delete = get
 
 
+class HasPaid(BasePermission):
+    """A project's own check, with words and a code."""
+
+    message = {"code": "not_paid", "detail": "Pay first."}
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return False
+
+
 PERMISSIONS: dict[str, Any] = {
     "permanent": IsPermanentUser,
     "guest": IsGuest,
@@ -82,6 +93,15 @@ PERMISSIONS: dict[str, Any] = {
     "owner-no-guest": IsOwner & ~IsGuest,
     "not-not-guest": ~~IsGuest,
     "read-only-or-guest": IsPermanentUserOrReadOnly | IsGuest,
+    "permanent-and-paid": IsPermanentUser & HasPaid,
+    "paid-and-permanent": HasPaid & IsPermanentUser,
+    "paid-or-permanent": HasPaid | IsPermanentUser,
+    "admin-or-permanent": IsAdminUser | IsPermanentUser,
+    "permanent-or-admin": IsPermanentUser | IsAdminUser,
+    "signed-in-no-guest": IsAuthenticated & ~IsGuest,
+    "neither": ~(IsGuest | IsPermanentUser),
+    "not-both": ~(IsGuest & IsPermanentUser),
+    "three": (IsPermanentUser | IsAdminUser) & HasPaid,
 }
 
 urlpatterns = [
@@ -168,7 +188,9 @@ def test_a_refusal_says_what_to_do_and_nothing_else(people: People) -> None:
     assert body == {
         "code": "permanent_user_required",
         "detail": "Create an account or sign in to do this.",
+        "upgrade_methods": get_adapter().upgrade_methods(),
     }
+    assert "email" in body["upgrade_methods"]
 
 
 def test_the_detail_is_in_the_language_of_the_request(people: People, settings: Settings) -> None:
@@ -202,6 +224,13 @@ def test_the_right_follows_the_row_and_not_the_token(people: People) -> None:
     assert client.get("/permanent/").status_code == 401  # out of date; the client refreshes
 
 
+def test_permissions_with_operators_are_equal_when_their_parts_are() -> None:
+    # drf-spectacular and others compare them.
+    assert (IsPermanentUser | IsAdminUser) == (IsPermanentUser | IsAdminUser)
+    assert (IsPermanentUser | IsAdminUser) != (IsPermanentUser & IsAdminUser)
+    assert len({IsPermanentUser & IsOwner, IsPermanentUser & IsOwner}) == 1
+
+
 def test_staff_who_are_guests_are_guests_all_the_same(people: People) -> None:
     User.objects.filter(pk=people.guest.pk).update(is_staff=True, is_superuser=True)
 
@@ -215,13 +244,23 @@ def test_staff_who_are_guests_are_guests_all_the_same(people: People) -> None:
     ("view", "method", "visitor", "guest", "permanent"),
     [
         # What is no guest is a visitor, too: who does not want him adds IsAuthenticated.
-        ("not-guest", "GET", LET_IN, PLAIN, LET_IN),
-        ("not-permanent", "GET", LET_IN, LET_IN, PLAIN),
-        ("not-not-guest", "GET", UNKNOWN, LET_IN, PLAIN),
-        ("both", "GET", UNKNOWN, PLAIN, PLAIN),
+        ("not-guest", "GET", LET_IN, NO_GUESTS, LET_IN),
+        ("not-permanent", "GET", LET_IN, LET_IN, GUESTS_ONLY),
+        ("not-not-guest", "GET", UNKNOWN, LET_IN, GUESTS_ONLY),
+        ("both", "GET", UNKNOWN, NO_GUESTS, GUESTS_ONLY),
         ("either", "POST", UNKNOWN, LET_IN, LET_IN),
         ("read-only-or-guest", "GET", LET_IN, LET_IN, LET_IN),
         ("read-only-or-guest", "POST", UNKNOWN, LET_IN, LET_IN),
+        # The words are those of the part that refused, in whichever order the parts stand.
+        ("permanent-and-paid", "GET", UNKNOWN, NO_GUESTS, PAID),
+        ("paid-and-permanent", "GET", UNKNOWN, PAID, PAID),
+        ("paid-or-permanent", "GET", UNKNOWN, PAID, LET_IN),
+        ("admin-or-permanent", "GET", UNKNOWN, NO_GUESTS, LET_IN),
+        ("permanent-or-admin", "GET", UNKNOWN, NO_GUESTS, LET_IN),
+        ("signed-in-no-guest", "GET", UNKNOWN, NO_GUESTS, LET_IN),
+        ("neither", "GET", LET_IN, NO_GUESTS, GUESTS_ONLY),
+        ("not-both", "GET", LET_IN, LET_IN, LET_IN),
+        ("three", "GET", UNKNOWN, NO_GUESTS, PAID),
     ],
 )
 def test_combinations_mean_what_they_say(
@@ -239,17 +278,17 @@ def test_combinations_mean_what_they_say(
         ("guest", "GET", UNKNOWN, LET_IN, GUESTS_ONLY),
         ("read-only", "GET", LET_IN, LET_IN, LET_IN),
         ("read-only", "PUT", UNKNOWN, NO_GUESTS, LET_IN),
-        ("not-guest", "GET", LET_IN, PLAIN, LET_IN),
-        ("not-permanent", "DELETE", LET_IN, LET_IN, PLAIN),
-        ("not-not-guest", "GET", UNKNOWN, LET_IN, PLAIN),
-        ("both", "GET", UNKNOWN, PLAIN, PLAIN),
+        ("not-guest", "GET", LET_IN, NO_GUESTS, LET_IN),
+        ("not-permanent", "DELETE", LET_IN, LET_IN, GUESTS_ONLY),
+        ("not-not-guest", "GET", UNKNOWN, LET_IN, GUESTS_ONLY),
+        ("both", "GET", UNKNOWN, NO_GUESTS, GUESTS_ONLY),
         ("either", "PUT", UNKNOWN, LET_IN, LET_IN),
         ("read-only-or-guest", "GET", LET_IN, LET_IN, LET_IN),
         ("read-only-or-guest", "PUT", UNKNOWN, LET_IN, LET_IN),
-        ("permanent-or-owner", "GET", UNKNOWN, PLAIN, LET_IN),
-        ("permanent-owner", "GET", UNKNOWN, PLAIN, PLAIN),
-        ("guest-owner", "GET", UNKNOWN, PLAIN, PLAIN),
-        ("owner-no-guest", "GET", UNKNOWN, PLAIN, PLAIN),
+        ("permanent-or-owner", "GET", UNKNOWN, NO_GUESTS, LET_IN),
+        ("permanent-owner", "GET", UNKNOWN, NO_GUESTS, PLAIN),
+        ("guest-owner", "GET", UNKNOWN, PLAIN, GUESTS_ONLY),
+        ("owner-no-guest", "GET", UNKNOWN, NO_GUESTS, PLAIN),
     ],
 )
 def test_combinations_mean_the_same_for_somebody_elses_object(
@@ -266,11 +305,11 @@ def test_combinations_mean_the_same_for_somebody_elses_object(
     ("view", "guest", "permanent"),
     [
         ("permanent-or-owner", LET_IN, LET_IN),
-        ("permanent-owner", PLAIN, LET_IN),
-        ("guest-owner", LET_IN, PLAIN),
-        ("owner-no-guest", PLAIN, LET_IN),
-        ("not-guest", PLAIN, LET_IN),
-        ("not-permanent", LET_IN, PLAIN),
+        ("permanent-owner", NO_GUESTS, LET_IN),
+        ("guest-owner", LET_IN, GUESTS_ONLY),
+        ("owner-no-guest", NO_GUESTS, LET_IN),
+        ("not-guest", NO_GUESTS, LET_IN),
+        ("not-permanent", LET_IN, GUESTS_ONLY),
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "DELETE"])

@@ -89,6 +89,24 @@ def test_a_guest_may_not_order_or_review(guest: Api, mug: Product) -> None:
     assert CartItem.objects.exists()
 
 
+def test_a_guest_s_cart_holds_ten_things_and_a_customer_s_holds_more(
+    guest: Api, as_customer: Api
+) -> None:
+    products = [
+        Product.objects.create(name=f"P{n}", slug=f"p{n}", price="1.00", stock=5) for n in range(11)
+    ]
+    for product in products[:10]:
+        assert guest("POST", "cart/items/", {"product": product.pk})[0] == 201
+
+    status, refusal = guest("POST", "cart/items/", {"product": products[10].pk})
+    assert (status, refusal["code"], refusal["limit"]) == (403, "quota_exceeded", 10)
+    assert "email" in refusal["upgrade_methods"]
+    # More of what is there already is no new thing.
+    assert guest("POST", "cart/items/", {"product": products[0].pk})[1]["quantity"] == 2
+    for product in products:
+        assert as_customer("POST", "cart/items/", {"product": product.pk})[0] == 201
+
+
 def test_a_visitor_is_answered_401_and_stays_a_visitor(mug: Product) -> None:
     visitor = Api()
     assert visitor("GET", "products/")[0] == 200

@@ -50,6 +50,17 @@ def test_looking_around_makes_nobody(client: Client, mug: Product) -> None:
     assert not User.objects.exists()
 
 
+def test_a_guest_s_cart_holds_ten_things_and_says_how_to_have_more(client: Client) -> None:
+    products = [
+        Product.objects.create(name=f"P{n}", slug=f"p{n}", price="1.00", stock=5) for n in range(11)
+    ]
+    for product in products:
+        answer = add(client, product)
+
+    assert CartItem.objects.count() == 10
+    assert "holds 10 things" in client.get(answer["Location"]).content.decode()
+
+
 def test_the_first_thing_in_the_cart_makes_the_visitor_a_guest(
     client: Client, mug: Product
 ) -> None:

@@ -42,5 +42,11 @@ def test_the_shops_suite_passes(suite: str) -> None:
         assert " skipped" not in printed
 
 
-def test_pages_api_merges_and_upgrades_have_a_suite_each() -> None:
-    assert SUITES == ["suite_api.py", "suite_merge.py", "suite_pages.py", "suite_upgrade.py"]
+def test_pages_api_access_merges_and_upgrades_have_a_suite_each() -> None:
+    assert SUITES == [
+        "suite_access.py",
+        "suite_api.py",
+        "suite_merge.py",
+        "suite_pages.py",
+        "suite_upgrade.py",
+    ]

@@ -11,7 +11,13 @@ class AllauthConfig(AppConfig):
 
     def ready(self) -> None:
         from anonauth import registry
-        from anonauth.contrib.allauth import checks, identities, proofs, purging  # noqa: F401
+        from anonauth.contrib.allauth import (
+            access,
+            checks,  # noqa: F401
+            identities,
+            proofs,
+            purging,
+        )
 
         # Django calls this again when INSTALLED_APPS is overridden in a test.
         if identities.identities not in registry.identity_sources:
@@ -24,6 +30,7 @@ class AllauthConfig(AppConfig):
             registry.void_password_sources.append(proofs.void_passwords)
             registry.address_writers.append(proofs.write_address)
             registry.vouched_hooks.append(proofs.on_vouched)
+            registry.access_libraries.append(access.Allauth())
         self.vouch()
         identities.watch_providers()
         self.listen()

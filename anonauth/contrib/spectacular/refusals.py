@@ -112,6 +112,15 @@ Refusal = inline(
             required=False,
             help_text="How often the code can still be tried; only with the code `code_incorrect`.",
         ),
+        "upgrade_methods": serializers.ListField(
+            child=serializers.CharField(),
+            required=False,
+            help_text="The ways to upgrade; only with `permanent_user_required` and `quota_exceeded`.",
+        ),
+        "limit": serializers.IntegerField(
+            required=False,
+            help_text="How many rows a guest may own; only with the code `quota_exceeded`.",
+        ),
         "merge_ticket": serializers.CharField(
             required=False,
             help_text="The proof that the identity is this guest's; only with the codes `…_taken`.",
@@ -162,6 +171,8 @@ def _body(code: str) -> dict[str, object]:
                 "existing": ["4"],
             }
         ]
+    elif code == "permanent_user_required":
+        body["upgrade_methods"] = ["email", "social:google"]
     elif code.endswith("_taken"):
         body["merge_ticket"] = (
             "WyIwYjViIiwiN2M5ZSIsImVtYWlsIiwiMWEyYiIsIjNjNGQiXQ:1wAbCd:c2lnbmF0dXJl"

@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from anonauth.api.permissions import IsPermanentUser
+from anonauth.decorators import guests_allowed
 from example_project.shop import cart, orders, reviews
 from example_project.shop.api import serializers
 from example_project.shop.models import CartItem, Order, Product
@@ -27,6 +28,7 @@ class ProductList(generics.ListAPIView):
     queryset = Product.objects.all()
 
 
+@guests_allowed(reason="guests have a cart")
 class Cart(APIView):
     """The cart of the user who asks."""
 
@@ -37,6 +39,7 @@ class Cart(APIView):
         return Response(body.data)
 
 
+@guests_allowed(reason="guests fill it")
 class CartItems(APIView):
     """Put something into the cart."""
 
@@ -44,6 +47,7 @@ class CartItems(APIView):
         request=serializers.AddToCartSerializer,
         responses={
             201: serializers.CartItemSerializer,
+            403: OpenApiResponse(description="`quota_exceeded`"),
             409: OpenApiResponse(description="`not_enough_stock`, `too_many`"),
         },
     )
@@ -55,6 +59,7 @@ class CartItems(APIView):
         return Response(body.data, status=status.HTTP_201_CREATED)
 
 
+@guests_allowed(reason="and change it")
 class CartItemDetail(APIView):
     """One line of the cart."""
 
@@ -78,6 +83,7 @@ class CartItemDetail(APIView):
         return get_object_or_404(items, pk=pk)
 
 
+@guests_allowed(reason="guests have a wish list")
 class WishList(APIView):
     """What the user would like to have."""
 
@@ -100,6 +106,7 @@ class WishList(APIView):
         return serializers.ProductSerializer(products, many=True, context={"request": request}).data
 
 
+@guests_allowed(reason="and take things off it")
 class Wish(APIView):
     """One product of the wish list."""
 

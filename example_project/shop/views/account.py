@@ -11,12 +11,13 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from anonauth.adapter import get_adapter
-from anonauth.decorators import guest_required
+from anonauth.decorators import guest_required, guests_allowed
 from anonauth.flows.purge import purge_guest
 from example_project.accounts import upgrades
 from example_project.shop.requests import SignedInRequest
 
 
+@guests_allowed(reason="who am I, and until when are my things kept")
 @login_required
 def account(request: SignedInRequest) -> HttpResponse:
     """Show the account, or the guest."""

@@ -9,6 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
+from anonauth.exceptions import QuotaExceeded
 from anonauth.shortcuts import sign_in
 from example_project.accounts.models import User
 from example_project.shop import cart
@@ -41,6 +42,8 @@ def add(request: HttpRequest) -> HttpResponse:
             )
         except ShopError as error:
             messages.error(request, str(error))
+        except QuotaExceeded as error:
+            messages.error(request, f"A guest's cart holds {error.limit} things. Sign up for more.")
         else:
             messages.success(request, f"{product.name} is in your cart.", extra_tags="cart")
     else:

@@ -19,7 +19,6 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseRedirectBase
 from django.urls import NoReverseMatch, reverse
 
-from anonauth import audit
 from anonauth.conf import get_settings
 from anonauth.contrib.allauth.claims import records
 from anonauth.contrib.allauth.masking import guest_behind, view_name
@@ -28,6 +27,7 @@ from anonauth.flows.merge import merge, preview_merge
 from anonauth.guards import SAFE_METHODS
 from anonauth.models import is_guest, is_trace
 from anonauth.offers import forget, offered_guest, remember
+from anonauth.refusals import refuse
 
 logger = logging.getLogger("anonauth")
 
@@ -72,7 +72,7 @@ def offer(request: HttpRequest, *, guest: Any, account: Any, at_once: bool) -> N
         report = merge(guest=guest, into=account, method=METHOD)
         tell(request, "merged", report=report)
     except AnonauthError as error:
-        audit.refused(error.code, path=request.path)
+        refuse(error.code, request)
     except Exception:
         logger.exception("A guest could not be merged after a login; he will be asked.")
 

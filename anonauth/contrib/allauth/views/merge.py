@@ -18,7 +18,6 @@ from django.views import View
 from django.views.decorators.clickjacking import xframe_options_deny
 from django.views.decorators.csrf import csrf_protect
 
-from anonauth import audit
 from anonauth.adapter import get_adapter
 from anonauth.api.errors import status_of
 from anonauth.contrib.allauth.flows import merge_offer
@@ -29,6 +28,7 @@ from anonauth.flows.merge import merge, preview_merge
 from anonauth.merging.report import MergeReport
 from anonauth.models import is_permanent
 from anonauth.offers import forget
+from anonauth.refusals import refuse
 
 LABELS = {
     "combine": _("Both together"),
@@ -148,7 +148,7 @@ class MergeOfferView(View):
     def page(self, error: AnonauthError | None = None) -> HttpResponse:
         """Ask, perhaps again; what was chosen stays chosen."""
         if error is not None:
-            audit.refused(error.code, path=self.request.path)
+            refuse(error.code, self.request)
         report = preview_merge(guest=self.guest, into=self.request.user)
         form = ChoicesForm(report, self.request.POST or None)
         context = {
