@@ -14,6 +14,7 @@ from anonauth.adapter import get_adapter
 from anonauth.credentials import allowed_credentials
 from anonauth.exceptions import NotAnonymous, ProtectedData
 from anonauth.models import user_database
+from anonauth.registry import as_service
 from anonauth.signals import guest_purged
 
 
@@ -33,7 +34,8 @@ def purge_guest(*, user_id: Any) -> bool:
     model = get_user_model()
     database = user_database()
     try:
-        with transaction.atomic(using=database):
+        # What is his goes with him, also what he might not touch himself.
+        with transaction.atomic(using=database), as_service():
             # Locked, and the flag read under the lock: an upgrade that runs at the same time wins or waits.
             row: Any = (
                 model._base_manager.using(database).select_for_update().filter(pk=user_id).first()
