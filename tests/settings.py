@@ -44,7 +44,9 @@ INSTALLED_APPS = [
     "anonauth.contrib.allauth",
     "anonauth.contrib.simplejwt",
     "anonauth.contrib.spectacular",
+    "anonauth.contrib.postgres",
     "tests.testapp",
+    "tests.contrib.postgres",
 ]
 
 # Tables are made from the models, which is quick; only anonauth's own migrations are run.
@@ -55,6 +57,7 @@ MIGRATION_MODULES: dict[str, None] = dict.fromkeys(
         "auth",
         "contenttypes",
         "mfa",
+        "rows",
         "sessions",
         "socialaccount",
         "testapp",
@@ -70,6 +73,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "anonauth.middleware.GuestMiddleware",
+    "anonauth.contrib.postgres.middleware.RowSecurityMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
 ]
