@@ -112,7 +112,7 @@ def tables(alias: str) -> list[Table]:
             declared[model._meta.db_table] = tuple(rules)
     with connections[alias].cursor() as cursor:
         cursor.execute(TABLES, [list(declared)])
-        found = {row[0]: Table(*row, declared[row[1]]) for row in cursor.fetchall()}
+        found = {row[0]: Table(*(*row, declared[row[1]])) for row in cursor.fetchall()}
         cursor.execute(POLICIES, [list(found)])
         for oid, *columns in cursor.fetchall():
             found[oid].policies.append(Policy(*columns))
@@ -139,7 +139,7 @@ def answer(alias: str, table: Table, expressions: Sequence[str], claims: str) ->
             cursor.execute("SET LOCAL statement_timeout = '2s'")
             cursor.execute("SELECT set_config('request.jwt.claims', %s, true)", [claims])
             cursor.execute(
-                f"SELECT {together} FROM (SELECT (NULL::{table.full_name}).*) AS {table.short_name}"  # noqa: S608  names and expressions as the server quotes them
+                f"SELECT {together} FROM (SELECT (NULL::{table.full_name}).*) AS {table.short_name}"
             )
             value: bool | None = cursor.fetchone()[0]
         transaction.set_rollback(True, using=alias)

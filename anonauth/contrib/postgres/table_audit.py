@@ -53,6 +53,8 @@ def verdict(alias: str, table: Table, command: str, role: Role, who: str) -> str
         if own is None:
             return "no"
         conditions += own
+    if not conditions:
+        return "yes"
     try:
         return VERDICTS[inspection.answer(alias, table, conditions, IDENTITIES[who])]
     except DatabaseError:

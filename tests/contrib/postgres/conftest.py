@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from anonauth.contrib.postgres.identity import as_service
 from tests.contrib.postgres.modes import MODES, PASSWORD, ROLE, connected, prepare_role
 from tests.contrib.postgres.people import KINDS, Person, person
 from tests.services import pgbouncer
 
-#: Where these tests write; triggers ask nobody when there is no row.
+#: Where these tests write.
 LEFT = (
     "rows_notice",
     "rows_parcel",
@@ -44,7 +45,7 @@ def transactional_db(project_role: str, django_db_blocker: Any) -> Iterator[None
     """Let the test commit, like the fixture of this name; quicker, since only the tables of these tests are emptied."""
     with django_db_blocker.unblock():
         yield
-        with connection.cursor() as cursor:
+        with as_service(), connection.cursor() as cursor:
             for table in LEFT:
                 cursor.execute(f"DELETE FROM {table}")
         connection.close()

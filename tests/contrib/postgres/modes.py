@@ -11,6 +11,10 @@ from django.db import connection, connections
 ROLE = "anonauth_project"
 PASSWORD = "only-for-the-tests"
 
+FUNCTIONS = """
+SELECT oid::regprocedure::text FROM pg_proc
+WHERE pronamespace = 'public'::regnamespace AND proowner = current_user::regrole"""
+
 PERSISTENT: dict[str, Any] = {"CONN_MAX_AGE": None}
 POOL: dict[str, Any] = {"CONN_MAX_AGE": 0, "OPTIONS": {"pool": {"min_size": 1, "max_size": 2}}}
 ATOMIC: dict[str, Any] = {"ATOMIC_REQUESTS": True}
@@ -43,6 +47,9 @@ def prepare_role() -> str:
         cursor.execute(f"GRANT ALL ON SCHEMA public TO {ROLE}")
         for table in connection.introspection.table_names(cursor):
             cursor.execute(f'ALTER TABLE "{table}" OWNER TO {ROLE}')
+        cursor.execute(FUNCTIONS)
+        for (function,) in cursor.fetchall():
+            cursor.execute(f"ALTER FUNCTION {function} OWNER TO {ROLE}")
     return ROLE
 
 
