@@ -20,6 +20,7 @@ urlpatterns = [
             views.stream,
             views.async_orm,
             views.async_stream,
+            views.knowing,
             views.look,
             views.claims,
         )

@@ -108,6 +108,12 @@ async def async_stream(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(body())
 
 
+def knowing(request: HttpRequest) -> HttpResponse:
+    """Look at the user, as most views that write do, and write."""
+    Notice.objects.create(title=f"by {request.user.pk}")
+    return HttpResponse("written")
+
+
 def look(request: HttpRequest) -> HttpResponse:
     """Read something that no rule is about."""
     with connection.cursor() as cursor:
