@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core.checks import run_checks
 from django.core.management import call_command
 from django.db import connection, connections, models
 from django.test.utils import isolate_apps
 
-from anonauth.contrib.postgres import checks, transport
+from anonauth.contrib.postgres import checks, inspection, transport
 from anonauth.contrib.postgres.constraints import RestrictAnonymous, RowSecurity
 
 MIDDLEWARE = "anonauth.contrib.postgres.middleware.RowSecurityMiddleware"
@@ -55,7 +56,7 @@ def test_policies_without_row_security_are_an_error(monkeypatch: pytest.MonkeyPa
                 RestrictAnonymous(name="both", enforce="policy"),
             ]
 
-    monkeypatch.setattr(checks.apps, "get_models", lambda: [Ignored, Trigger, Both])
+    monkeypatch.setattr(apps, "get_models", lambda: [Ignored, Trigger, Both])
     (found,) = checks.check_declarations(None)
     assert (found.id, found.obj) == ("anonauth.E401", Ignored)
 
@@ -74,7 +75,7 @@ def test_a_driver_other_than_psycopg_3_is_an_error(monkeypatch: pytest.MonkeyPat
             __name__ = "psycopg2"
 
     Old.Database.__name__ = "psycopg2"
-    monkeypatch.setattr(checks.connections, "all", lambda: [Old])
+    monkeypatch.setattr(connections, "all", lambda: [Old])
     assert [m.id for m in checks.check_driver(None)] == ["anonauth.E403"]
 
 
@@ -95,7 +96,7 @@ def test_the_tables_of_the_test_project_are_clean() -> None:
 @pytest.mark.postgres
 @pytest.mark.django_db
 def test_a_superuser_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    if not checks.inspection.role("default").is_superuser:
+    if not inspection.role("default").is_superuser:
         pytest.skip("the tests' own role is no superuser here")
     assert ids(database=True) == ["anonauth.W404"]
 
@@ -195,7 +196,7 @@ def reading_rule(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
                     RestrictAnonymous(name="secret", commands=["SELECT"], enforce="policy"),
                 ]
 
-        monkeypatch.setattr(transport.apps, "get_models", lambda **options: [Secret])
+        monkeypatch.setattr(apps, "get_models", lambda **options: [Secret])
         transport._a_rule_restricts_reading.cache_clear()
         yield
     transport._a_rule_restricts_reading.cache_clear()

@@ -26,7 +26,10 @@ TRIGGER = RestrictAnonymous(name="thing_permanent")
 def state_of(*rules: DatabaseRule, table: str = TABLE) -> ProjectState:
     """Return a project with one model that has these rules."""
     state = ProjectState()
-    fields = [("id", models.BigAutoField(primary_key=True)), ("title", models.TextField())]
+    fields: list[tuple[str, Any]] = [
+        ("id", models.BigAutoField(primary_key=True)),
+        ("title", models.TextField()),
+    ]
     options = {"constraints": list(rules), "indexes": [], "db_table": table}
     state.add_model(ModelState("rows", "Thing", fields, options))
     return state
@@ -34,13 +37,14 @@ def state_of(*rules: DatabaseRule, table: str = TABLE) -> ProjectState:
 
 def changes(before: ProjectState, after: ProjectState) -> list[Any]:
     """Return the operations that makemigrations would write, in order."""
-    found = MigrationAutodetector(before.clone(), after.clone())._detect_changes()
+    detector: Any = MigrationAutodetector(before.clone(), after.clone())
+    found = detector._detect_changes()
     return [operation for migration in found.get("rows", []) for operation in migration.operations]
 
 
 def migrate(before: ProjectState, operations: Sequence[Any], *, back: bool = False) -> None:
     """Run operations on the database, forwards and, if wanted, back again."""
-    migration = migrations.Migration("0002_thing", "rows")
+    migration: Any = migrations.Migration("0002_thing", "rows")
     migration.operations = list(operations)
     with connection.schema_editor() as editor:
         after = migration.apply(before.clone(), editor)
@@ -177,7 +181,7 @@ def test_nothing_is_written_twice() -> None:
 
 
 def test_a_migration_file_can_be_written_and_names_no_helper_of_ours() -> None:
-    migration = migrations.Migration("0001_initial", "rows")
+    migration: Any = migrations.Migration("0001_initial", "rows")
     migration.operations = changes(ProjectState(), state_of(ROWS, POLICY))
     text = MigrationWriter(migration).as_string()
     assert "anonauth.contrib.postgres.constraints.RowSecurity(name='thing_rows')" in text

@@ -101,7 +101,7 @@ def nothing_for_visitors(monkeypatch: pytest.MonkeyPatch) -> None:
     carry = transport._carry
 
     def broken(execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
-        if not transport.current_claims():
+        if not identity.current_claims():
             return execute(sql, params, many, context)
         return carry(execute, sql, params, many, context)
 
@@ -249,8 +249,9 @@ def test_sql_below_django_speaks_for_nobody() -> None:
         raw: Any = connection.connection
         with pytest.raises(Exception, match="row-level security") as caught:
             raw.execute("INSERT INTO rows_notice (title) VALUES ('below')")
-    assert caught.value.sqlstate == "42501"
-    assert not isinstance(caught.value, StatementRefused)
+    error: Any = caught.value
+    assert error.sqlstate == "42501"
+    assert not isinstance(error, StatementRefused)
 
 
 def test_a_guest_who_becomes_permanent_may_write_in_the_same_block() -> None:

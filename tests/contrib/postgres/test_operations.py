@@ -29,7 +29,8 @@ def run(operation: Any, *, back: bool = False) -> None:
 def query(sql: str) -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute(sql)
-        return cursor.fetchall()
+        found: list[Any] = cursor.fetchall()
+        return found
 
 
 @pytest.mark.postgres
@@ -114,8 +115,10 @@ def test_a_router_keeps_them_out(settings: Any) -> None:
 
 
 def test_a_migration_file_can_be_written_with_them() -> None:
-    migration = migrations.Migration("0002_auth", "rows")
-    migration.operations = [CreateAuthFunctions(uid="uuid"), CreateAuthenticatedRole()]
+    class Migration(migrations.Migration):
+        operations = [CreateAuthFunctions(uid="uuid"), CreateAuthenticatedRole()]
+
+    migration = Migration("0002_auth", "rows")
     text = MigrationWriter(migration).as_string()
     assert "anonauth.contrib.postgres.operations" in text
     compile(text, "0002_auth.py", "exec")

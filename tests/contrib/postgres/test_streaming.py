@@ -87,7 +87,7 @@ def test_a_file_is_left_to_the_server(tmp_path: Path) -> None:
 @pytest.mark.postgres
 def test_an_async_stream_writes_for_its_user_and_for_nobody_else(as_project: None) -> None:
     async def read(kind: str) -> bytes:
-        answer = await async_client(people[kind]).get("/rows/async_stream/")
+        answer: Any = await async_client(people[kind]).get("/rows/async_stream/")
         return b"".join([chunk async for chunk in answer])
 
     people = {kind: person(kind) for kind in ("permanent", "guest")}

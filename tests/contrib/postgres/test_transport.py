@@ -15,6 +15,7 @@ from anonauth.contrib.postgres import transport
 from anonauth.contrib.postgres.identity import as_guest, as_service, as_user, as_visitor
 from anonauth.contrib.postgres.testing import refused, under_row_security
 from anonauth.contrib.postgres.transport import Kind, kind_of
+from anonauth.exceptions import DatabaseRefused
 from tests.contrib.postgres.models import Notice, Parcel
 from tests.contrib.postgres.modes import MODES, connected
 from tests.contrib.postgres.people import Person, person
@@ -49,7 +50,7 @@ def test_a_statement_is_known_by_its_first_word(sql: str, kind: Kind) -> None:
 @contextmanager
 def messages() -> Iterator[list[str]]:
     """Collect what libpq sends to the server while the block runs: one entry is one round trip."""
-    pgconn: Any = connection.connection.pgconn  # type: ignore[union-attr]
+    pgconn: Any = connection.connection.pgconn
     sent: list[str] = []
     with tempfile.TemporaryFile() as log:
         pgconn.trace(log.fileno())
@@ -170,6 +171,28 @@ def test_procedures_carry_claims_and_may_end_transactions_where_nobody_speaks(
         finally:
             cursor.execute("DROP PROCEDURE writes; DROP PROCEDURE commits")
     assert Notice.objects.count() == 2
+
+
+@pytest.mark.postgres
+def test_a_function_that_writes_in_a_select_carries_no_claims_unless_reads_do(
+    permanent: Person, settings: Any
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE FUNCTION write_notice() RETURNS void LANGUAGE sql"
+            " AS $$ INSERT INTO rows_notice (title) VALUES ('f') $$"
+        )
+        try:
+            with as_user(permanent.user), pytest.raises(DatabaseRefused):
+                cursor.execute("SELECT write_notice()")
+            settings.ANONAUTH_ROW_SECURITY_READS = True
+            with as_user(permanent.user):
+                cursor.execute("SELECT write_notice()")
+            with as_guest(), refused():
+                cursor.execute("SELECT write_notice()")
+        finally:
+            cursor.execute("DROP FUNCTION write_notice()")
+    assert Notice.objects.count() == 1
 
 
 @pytest.mark.postgres
