@@ -164,6 +164,10 @@ class Adapter:
         """Return how many rows of which models a guest may own; see ``anonauth.quotas``."""
         return ()
 
+    def database_claims(self, user: Any) -> Mapping[str, Any]:
+        """Return what the database's rules may know of a user besides ``sub``, ``role`` and ``is_anonymous``."""
+        return {}
+
     def can_purge(self, guests: QuerySet[Any]) -> QuerySet[Any]:
         """Narrow a queryset of guests to those who may be deleted, e.g. exclude who has a paid order."""
         return guests

@@ -213,6 +213,11 @@ def _check_policy(policy: str) -> None:
         raise ValueError(f'{policy!r} is none of "ask", "always" and "never".')
 
 
+def _check_speaker(name: str) -> None:
+    if name not in {"visitor", "service"}:
+        raise ValueError(f'"visitor" or "service", not {name!r}.')
+
+
 def _check_cache(alias: str) -> None:
     if alias not in django_settings.CACHES:
         raise ValueError(f"{alias!r} is not in CACHES.")
@@ -232,6 +237,7 @@ _VALUE_CHECKS: dict[str, Any] = {
     "code_rate_limits": _check_rates,
     "rate_limit_cache": _check_cache,
     "rate_limits": _check_rates,
+    "row_security_outside_requests": _check_speaker,
     "token_rate_limits": _check_rates,
     "verify_rate_limits": _check_rates,
     "session_backend": _check_backend,

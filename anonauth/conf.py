@@ -156,6 +156,18 @@ class Settings:
     last_seen_interval: timedelta = _setting(
         timedelta(hours=1), "`last_seen_at` is written at most once in this time."
     )
+    row_security_outside_requests: str = _setting(
+        "visitor",
+        "Whom PostgreSQL takes statements outside of requests for: `visitor` or `service`.",
+    )
+    row_security_reads: bool | None = _setting(
+        None,
+        "Whether SELECTs tell PostgreSQL for whom they are; "
+        "None: where a declared rule restricts SELECT.",
+    )
+    row_security_prefix: bool = _setting(
+        True, "Whether claims travel in the message of their statement; False: in one of their own."
+    )
 
 
 #: Where allauth is told the same already, it need not be said twice.

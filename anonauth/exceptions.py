@@ -326,6 +326,13 @@ class TicketInvalid(AnonauthError):
     )
 
 
+class DatabaseRefused(AnonauthError):
+    """A rule in the database itself refused the statement (``anonauth.contrib.postgres``)."""
+
+    code = "database_refused"
+    default_message = _("You may not do this; it may need an account.")
+
+
 class DatabaseUnavailable(AnonauthError):
     """The database does not answer, or ended the statement for another one's sake."""
 

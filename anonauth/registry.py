@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from django.http import HttpRequest
@@ -46,3 +47,15 @@ ticket_logins: dict[str, Callable[[HttpRequest, Any], None]] = {}
 
 #: what a library's views need to be probed, for ``audit_anonymous_access``: ``anonauth.access.libraries.Library``.
 access_libraries: list[Any] = []
+
+#: () -> a block in which the database takes statements as the site's own, for flows that are nobody's request.
+service_contexts: list[Callable[[], AbstractContextManager[None]]] = []
+
+
+@contextmanager
+def as_service() -> Iterator[None]:
+    """Let a flow act for the site itself, where a contrib app makes the database tell users apart."""
+    with ExitStack() as stack:
+        for enter in service_contexts:
+            stack.enter_context(enter())
+        yield

@@ -36,6 +36,7 @@ INSTALLED_APPS = [
     "anonauth.contrib.allauth",
     "anonauth.contrib.simplejwt",
     "anonauth.contrib.spectacular",
+    "anonauth.contrib.postgres",
     # sign-up, sign-in, social accounts
     "allauth",
     "allauth.account",
@@ -65,6 +66,7 @@ MIDDLEWARE = [
     # Right behind AuthenticationMiddleware: nothing may look at request.user before allauth.
     "allauth.account.middleware.AccountMiddleware",
     "anonauth.middleware.GuestMiddleware",
+    "anonauth.contrib.postgres.middleware.RowSecurityMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
 # A test that uses the fixture needs the service; no marker has to be written.
-NEEDS = {"redis_url": "redis", "browser": "browser", "phone": "browser"}
+NEEDS = {"bouncer": "pgbouncer", "redis_url": "redis", "browser": "browser", "phone": "browser"}
 LEFT_OUT: pytest.StashKey[Counter[str]] = pytest.StashKey()
 
 

@@ -45,9 +45,11 @@ INSTALLED_APPS = [
     "anonauth.contrib.allauth",
     "anonauth.contrib.simplejwt",
     "anonauth.contrib.spectacular",
+    "anonauth.contrib.postgres",
     "tests.relations",
     "tests.testapp",
     "tests.belongings",
+    "tests.contrib.postgres",
 ]
 
 # Tables are made from the models, which is quick; only anonauth's own migrations are run.
@@ -59,6 +61,7 @@ MIGRATION_MODULES: dict[str, None] = dict.fromkeys(
         "contenttypes",
         "mfa",
         "relations",
+        "rows",
         "sessions",
         "socialaccount",
         "testapp",
@@ -74,6 +77,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "anonauth.middleware.GuestMiddleware",
+    "anonauth.contrib.postgres.middleware.RowSecurityMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
 ]

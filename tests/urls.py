@@ -22,6 +22,7 @@ urlpatterns = [
         r"^accounts/confirm-email/(?P<key>[-:\w]+)/$", confirm_email, name="account_confirm_email"
     ),
     path("auth/", include("anonauth.urls")),
+    path("rows/", include("tests.contrib.postgres.urls")),
     path("accounts/", include("allauth.urls")),
     path("_allauth/", include("allauth.headless.urls")),
     path("admin/", admin.site.urls),

@@ -40,6 +40,7 @@ STATUS: dict[str, int] = {
     "signup_closed": status.HTTP_403_FORBIDDEN,
     "mfa_required": status.HTTP_403_FORBIDDEN,
     "email_not_verified": status.HTTP_403_FORBIDDEN,
+    "database_refused": status.HTTP_403_FORBIDDEN,
     "already_permanent": status.HTTP_409_CONFLICT,
     "would_lose_data": status.HTTP_409_CONFLICT,
     "scope_unavailable": status.HTTP_409_CONFLICT,

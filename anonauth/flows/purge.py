@@ -18,6 +18,7 @@ from anonauth.exceptions import NotAnonymous, ProtectedData
 from anonauth.flows.erase import erase, plan_around, rows_of
 from anonauth.flows.stale import Candidate, StaleGuests
 from anonauth.models import user_database
+from anonauth.registry import as_service
 
 logger = logging.getLogger("anonauth")
 
@@ -86,7 +87,8 @@ def purge_guest(*, user_id: Any) -> bool:
     database = user_database()
     users = get_user_model()._base_manager.using(database)
     try:
-        with transaction.atomic(using=database):
+        # What is his goes with him, also what he might not touch himself.
+        with transaction.atomic(using=database), as_service():
             # Locked, and the flag read under the lock: an upgrade that runs at the same time wins or waits.
             row: Any = users.select_for_update().filter(pk=user_id).first()
             if row is None:

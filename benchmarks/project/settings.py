@@ -43,6 +43,11 @@ if os.environ.get("BENCH_ANONAUTH"):
     MIDDLEWARE.append("anonauth.middleware.GuestMiddleware")
 if os.environ.get("BENCH_MIDDLEWARE") == "none":
     MIDDLEWARE = []
+if os.environ.get("BENCH_SESSION_IN_QUERY"):
+    MIDDLEWARE.insert(0, "benchmarks.project.rows.SessionInQuery")
+if os.environ.get("BENCH_ROW_SECURITY"):
+    INSTALLED_APPS.append("anonauth.contrib.postgres")
+    MIDDLEWARE.append("anonauth.contrib.postgres.middleware.RowSecurityMiddleware")
 
 DATABASES = {"default": dj_database_url.parse(os.environ["BENCH_DATABASE_URL"], conn_max_age=None)}
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}

@@ -2,6 +2,8 @@
 
 The relations to the user are of every kind on purpose: a unique pair (cart, reviews), many-to-many (wish list) and
 PROTECT (orders). They are what an upgrade keeps, a merge moves and a purge deletes or spares.
+
+Orders and reviews are for permanent users: the views say so, and on PostgreSQL the database does as well.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.urls import reverse
+
+from anonauth.contrib.postgres.constraints import RestrictAnonymous
 
 MAX_QUANTITY = 20
 """Nobody may have more pieces of one product in the cart."""
@@ -85,6 +89,7 @@ class Order(models.Model):
 
     class Meta:
         ordering = ("-placed_at", "-pk")
+        constraints = (RestrictAnonymous(name="shop_order_permanent"),)
 
     def __str__(self) -> str:
         return f"Order {self.pk}"
@@ -106,6 +111,7 @@ class OrderLine(models.Model):
         ordering = ("pk",)
         constraints = (
             models.UniqueConstraint(fields=("order", "product"), name="shop_order_line_unique"),
+            RestrictAnonymous(name="shop_order_line_permanent"),
         )
 
     def __str__(self) -> str:
@@ -136,6 +142,7 @@ class Review(models.Model):
             models.CheckConstraint(
                 condition=models.Q(rating__range=(1, 5)), name="shop_review_rating"
             ),
+            RestrictAnonymous(name="shop_review_permanent"),
         )
 
     def __str__(self) -> str:

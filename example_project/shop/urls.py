@@ -1,6 +1,6 @@
 from django.urls import path
 
-from example_project.shop.views import account, cart, catalog, orders
+from example_project.shop.views import account, attempt, cart, catalog, orders
 
 app_name = "shop"
 urlpatterns = [
@@ -19,4 +19,5 @@ urlpatterns = [
     path("account/", account.account, name="account"),
     path("account/erase/", account.erase, name="erase"),
     path("keep/", account.keep, name="keep"),
+    path("try/", attempt.try_it, name="try"),
 ]

@@ -123,6 +123,7 @@ def test_no_page_scrolls_sideways_on_a_phone(phone: Chrome, shop: demo.Demo) -> 
         "/wish-list/",
         "/account/",
         "/keep/?next=/checkout/",
+        "/try/",
         "/mail/",
     ):
         phone.get(f"{shop.url}{page}")

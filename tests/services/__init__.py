@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 
-from tests.services import browser, postgres, redis
+from tests.services import browser, pgbouncer, postgres, redis
 
 # By marker: the program, and what is lost without it.
 LOSSES = {
     "postgres": ("PostgreSQL", "the whole suite on PostgreSQL (races, locks, partial indexes)"),
+    "pgbouncer": ("pgbouncer", "row-level security through a real pgbouncer"),
     "redis": ("redis-server", "the tests against a real Redis cache"),
     "browser": ("chromium", "the tests in a real browser (needs chromium and chromedriver)"),
 }
@@ -18,6 +19,7 @@ def missing() -> dict[str, str]:
     """Return the programs that this machine lacks, and what is left out without each."""
     found = {
         "postgres": os.environ.get("TEST_DATABASE_URL") or postgres.find(),
+        "pgbouncer": pgbouncer.find(),
         "redis": redis.find(),
         "browser": browser.find(),
     }

@@ -1,0 +1,1 @@
+"""Row-level security for PostgreSQL: the database itself knows for whom each statement is sent."""
