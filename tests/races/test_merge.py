@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import IntegrityError
+from django.db import IntegrityError, connection, transaction
 
 from anonauth.exceptions import AnonauthError
 from anonauth.flows.merge import merge
@@ -143,17 +143,31 @@ def test_of_a_merge_and_an_erasure_the_first_one_counts(merge_first: bool) -> No
     assert User.objects.count() == 1
 
 
-def test_what_another_request_was_just_adding_is_merged_too() -> None:
+def test_what_another_request_commits_at_that_moment_is_merged_too() -> None:
     source, target = guest(), account()
 
-    ends = behind(
-        # Not committed yet; its foreign key holds the guest's row.
-        lambda: CartItem.objects.create(user=source, product=1),
-        trying(lambda: merge(guest=source, into=target)),
-    )
+    def add() -> None:
+        CartItem.objects.create(user=source, product=1)
+        # As its commit does: the foreign key is looked at, and holds the guest's row.
+        connection.check_constraints()
+
+    ends = behind(add, trying(lambda: merge(guest=source, into=target)))
 
     assert ends == ["done"]
     assert carts() == {("account-10", 1): 1}
+
+
+def test_what_another_request_has_not_committed_when_the_guest_goes_is_refused() -> None:
+    source, target = guest(), account()
+
+    def add() -> None:
+        with transaction.atomic():
+            CartItem.objects.create(user=source, product=1)
+            together(lambda: merge(guest=source, into=target))
+
+    assert trying(add)() == "integrity_error"
+    assert carts() == {}
+    assert User.objects.get() == target
 
 
 def test_what_another_request_adds_while_the_guest_is_merged_is_refused_and_not_lost_silently() -> (
@@ -182,7 +196,7 @@ def test_what_another_request_was_just_changing_is_merged_as_it_became() -> None
 
 
 def test_two_users_named_in_both_orders_never_wait_for_each_other() -> None:
-    for _ in range(10):
+    for _ in range(5):
         source, target = guest(), account()
 
         ends = together(

@@ -54,14 +54,15 @@ def behind(lock: Callable[[], object], *acts: Callable[[], T]) -> list[T]:
 def wait_for_blocked_backends(number: int = 1) -> None:
     """Return as soon as so many connections wait for locks; the window is forced, not slept for."""
     connection = connections.create_connection("default")
-    with connection.cursor() as cursor:
-        for _ in range(2000):
-            cursor.execute(
-                "SELECT pg_sleep(0.005), count(*) FROM pg_stat_activity "
-                "WHERE wait_event_type = 'Lock' AND datname = current_database()"
-            )
-            if cursor.fetchone()[1] >= number:
-                break
-        else:
-            raise AssertionError("nobody waited for the lock")
-    connection.close()
+    try:
+        with connection.cursor() as cursor:
+            for _ in range(2000):
+                cursor.execute(
+                    "SELECT pg_sleep(0.005), count(*) FROM pg_stat_activity "
+                    "WHERE wait_event_type = 'Lock' AND datname = current_database()"
+                )
+                if cursor.fetchone()[1] >= number:
+                    return
+        raise AssertionError("nobody waited for the lock")
+    finally:
+        connection.close()
