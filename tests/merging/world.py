@@ -5,7 +5,7 @@ A row is a dict of its columns, a table a dict of rows by key, a world a dict of
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -260,9 +260,10 @@ HOLDS = (
 )
 
 
-def read() -> World:
-    """Read the whole world from the database."""
-    return {name: _read(table) for name, table in TABLES.items()}
+def read(names: Iterable[str] = tuple(TABLES)) -> World:
+    """Read the world from the database: all tables, or those that can have rows."""
+    world: World = {name: {} for name in TABLES}
+    return world | {name: _read(TABLES[name]) for name in names}
 
 
 def _read(table: Table) -> Rows:

@@ -46,6 +46,7 @@ def settings_for(
             "anonauth",
             "anonauth.contrib.allauth",
             "anonauth.contrib.simplejwt",
+            "tests.projects.things",
             f"tests.projects.{name}",
         ],
         # Tables are made from the models; only anonauth's own migrations are run.

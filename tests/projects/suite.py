@@ -15,6 +15,11 @@ from django.core import mail
 from django.core.management import call_command
 from django.test import Client
 
+from anonauth.adapter import get_adapter
+from anonauth.flows.merge import merge, preview_merge
+from anonauth.flows.upgrade import upgrade
+from tests.projects.things.models import Label, Thing
+
 pytestmark = pytest.mark.django_db
 
 User: Any = get_user_model()
@@ -195,3 +200,25 @@ def test_a_guest_who_brings_a_social_account_is_permanent_and_has_its_address() 
         assert getattr(user, column) == "ada@example.org"
     assert (second.status_code, second.json()["code"]) == (409, "identity_taken")
     assert User.objects.guests().count() == 1
+
+
+def test_a_guest_is_merged_into_an_account() -> None:
+    guest, account = (get_adapter().new_guest() for _ in range(2))
+    guest.save()
+    account.save()
+    upgrade(account, method="email")
+    for user, number in ((guest, 1), (guest, 2), (account, 1)):
+        Thing.objects.create(owner=user, number=number).shared_with.add(user)
+    Label.objects.create(about=guest)
+    foretold = preview_merge(guest=guest, into=account)
+
+    report = merge(guest=guest, into=account)
+
+    assert foretold.can_merge
+    assert report.relations == foretold.relations
+    assert (report.guest_id, report.account_id) == (str(guest.pk), str(account.pk))
+    assert [user.pk for user in User.objects.all()] == [account.pk]
+    things = Thing.objects.order_by("number").values_list("owner", "number", "amount")
+    assert list(things) == [(account.pk, 1, 2), (account.pk, 2, 1)]
+    assert Label.objects.get().about == account
+    assert merge(guest=guest, into=account) == report

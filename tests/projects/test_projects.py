@@ -8,7 +8,7 @@ import pytest
 
 from tests.suites import run_suite
 
-PROJECTS = sorted(path.parent.name for path in Path(__file__).parent.glob("*/models.py"))
+PROJECTS = sorted(path.parent.name for path in Path(__file__).parent.glob("*/settings.py"))
 
 
 @pytest.mark.slow

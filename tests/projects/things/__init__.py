@@ -1,0 +1,1 @@
+"""What users have in all of the projects."""
