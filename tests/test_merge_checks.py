@@ -20,6 +20,7 @@ from anonauth.merge_rules import (
     keep_newest,
     leave,
 )
+from anonauth.merging.relations import user_relations
 from tests.belongings.models import Note
 from tests.merging.ruled import RuledAdapter
 
@@ -132,7 +133,7 @@ def test_a_rule_that_would_drop_users_is_an_error(
 
 
 def field_of(name: str) -> models.Field[Any, Any]:
-    relations = {r.name: r for r in merge_checks.user_relations()}
+    relations = {r.name: r for r in user_relations()}
     return relations[name].field
 
 

@@ -22,6 +22,7 @@ from anonauth.exceptions import (
     UserInactive,
     UserNotFound,
 )
+from anonauth.flows.deletion import delete_rows
 from anonauth.merging.ledger import Ledger
 from anonauth.merging.outlook import look
 from anonauth.merging.plan import plan
@@ -222,7 +223,7 @@ def _depart(guest: Any, account: Any, report: MergeReport, method: str) -> None:
     for kind in allowed_credentials().values():
         kind.forget(guest)
     guest_since = guest.guest_since
-    guest.delete(using=database)
+    delete_rows(type(guest)._base_manager.using(database).filter(pk=guest.pk))
     announce = partial(_announce, account, report, method, guest_since)
     transaction.on_commit(announce, using=database, robust=True)
 

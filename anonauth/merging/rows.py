@@ -220,7 +220,8 @@ class Side:
         }
         if key.condition is not None:
             parts |= {f"{MOVED}{name}": value for name, value in columns.items()}
-        return rows.alias(**parts)
+        keyed: QuerySet[Any] = rows.alias(**parts)
+        return keyed
 
     def _condition(self, key: UniqueKey, *, moving: bool) -> Q:
         if key.condition is None:

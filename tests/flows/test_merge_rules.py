@@ -27,6 +27,7 @@ from tests.merging.world import read
 
 pytestmark = pytest.mark.django_db
 User: Any = get_user_model()
+Customer: Any = m.Customer
 CART = "belongings.CartItem.user"
 
 
@@ -221,7 +222,7 @@ def test_a_profile_of_the_guest_takes_the_place_of_the_accounts(
     rules.append(MergeRule("belongings.Customer.user_ptr", keep_anonymous))
     for user, code in ((guest, 1), (account, 2)):
         m.Stamp.objects.create(card=m.LoyaltyCard.objects.create(user=user, code=code))
-        customer = m.Customer(user_ptr=user, number=str(code))
+        customer = Customer(user_ptr=user, number=str(code))
         customer.save_base(raw=True)
         m.Contract.objects.create(customer=customer)
 
@@ -230,7 +231,7 @@ def test_a_profile_of_the_guest_takes_the_place_of_the_accounts(
     assert m.LoyaltyCard.objects.get().code == 1
     assert m.Stamp.objects.filter(card_id=account.pk).count() == 2
     assert m.Contract.objects.filter(customer_id=account.pk).count() == 2
-    assert m.Customer.objects.get().number == "1"
+    assert Customer.objects.get().number == "1"
     assert set(User.objects.all()) == {account}
 
 
@@ -241,13 +242,13 @@ def test_no_user_is_deleted_because_he_points_at_a_guest(
     resolver = keep_anonymous_row if strategy is combine else None
     rules.append(MergeRule("belongings.Customer.partner", strategy, on_conflict=resolver))
     for name, partner in (("bob", guest), ("carl", account)):
-        m.Customer.objects.create(username=name, number=name, partner=partner)
+        Customer.objects.create(username=name, number=name, partner=partner)
 
     merged(guest, account)
 
     kept = "carl" if strategy is keep_existing else "bob"
-    assert m.Customer.objects.get(partner=account).username == kept
-    assert m.Customer.objects.count() == 2
+    assert Customer.objects.get(partner=account).username == kept
+    assert Customer.objects.count() == 2
 
 
 # --- callables
@@ -369,7 +370,7 @@ def test_a_callable_that_deletes_the_account_is_refused(
 ) -> None:
     rules.append(MergeRule("belongings.Customer.user_ptr", drop_existing))
     for user in (guest, account):
-        m.Customer(user_ptr=user, number=user.username).save_base(raw=True)
+        Customer(user_ptr=user, number=user.username).save_base(raw=True)
     before = read()
 
     with pytest.raises(MergeConflict):

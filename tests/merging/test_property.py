@@ -134,7 +134,7 @@ def contents(draw: Any) -> list[tuple[Any, Row]]:
 
 def rules_for(relation: Relation) -> Any:
     """Return the rules that the relation may have."""
-    resolvers = [keep_existing_row, keep_existing_row, keep_anonymous_row, None]
+    resolvers: list[Any] = [keep_existing_row, keep_existing_row, keep_anonymous_row, None]
     if relation.sums:
         resolvers += [add_up(relation.sums), add_up(relation.sums, at_most=7)]
     if relation.newest:
@@ -155,10 +155,10 @@ def fill(wanted: list[tuple[Any, Row]]) -> list[str]:
     User.objects.bulk_create(
         User(pk=pk, username=f"user-{pk.int}", is_guest=is_guest) for pk, is_guest in names
     )
-    for model in (m.Team, m.Club, t.Tag):
-        model.objects.bulk_create(
-            model(pk=pk, **({"name": str(pk)} if model is t.Tag else {})) for pk in (1, 2)
-        )
+    for number in (1, 2):
+        m.Team.objects.create(pk=number)
+        m.Club.objects.create(pk=number)
+        t.Tag.objects.create(pk=number, name=str(number))
     world: World = {name: {} for name in TABLES}
     world["testapp.User"] = read(["testapp.User"])["testapp.User"]
     for model, drawn in wanted:

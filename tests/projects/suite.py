@@ -208,8 +208,8 @@ def test_a_guest_is_merged_into_an_account() -> None:
     account.save()
     upgrade(account, method="email")
     for user, number in ((guest, 1), (guest, 2), (account, 1)):
-        Thing.objects.create(owner=user, number=number).shared_with.add(user)
-    Label.objects.create(about=guest)
+        Thing._base_manager.create(owner=user, number=number).shared_with.add(user)
+    Label._base_manager.create(about=guest)
     foretold = preview_merge(guest=guest, into=account)
 
     report = merge(guest=guest, into=account)
@@ -218,7 +218,7 @@ def test_a_guest_is_merged_into_an_account() -> None:
     assert report.relations == foretold.relations
     assert (report.guest_id, report.account_id) == (str(guest.pk), str(account.pk))
     assert [user.pk for user in User.objects.all()] == [account.pk]
-    things = Thing.objects.order_by("number").values_list("owner", "number", "amount")
+    things = Thing._base_manager.order_by("number").values_list("owner", "number", "amount")
     assert list(things) == [(account.pk, 1, 2), (account.pk, 2, 1)]
-    assert Label.objects.get().about == account
+    assert Label._base_manager.get().about == account
     assert merge(guest=guest, into=account) == report

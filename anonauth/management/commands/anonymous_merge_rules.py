@@ -41,8 +41,8 @@ class Command(BaseCommand):
 def describe(planned: Planned) -> dict[str, Any]:
     """Return what there is to say about one relation."""
     relation, rule = planned.relation, planned.rule
-    keys = unique_keys(relation.model, relation.field)
-    breakable = checks(relation.model, relation.field)
+    names = [key.name for key in unique_keys(relation.model, relation.field)]
+    names += [check.name for check in checks(relation.model, relation.field)]
     left = isinstance(planned.strategy, Leave)
     return {
         "relation": relation.name,
@@ -53,7 +53,7 @@ def describe(planned: Planned) -> dict[str, Any]:
         "on_conflict": "" if left else _resolver(rule.on_conflict),
         "choices": [choice.value for choice in rule.choices],
         "declared_by": _source(rule),
-        "constraints": [one.name for one in (*keys, *breakable)],
+        "constraints": names,
         "reason": planned.strategy.reason if isinstance(planned.strategy, Leave) else "",
     }
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.contrib.contenttypes.fields import GenericForeignKey
 from django.contrib.contenttypes.models import ContentType
@@ -12,7 +14,7 @@ class Thing(models.Model):
     owner = models.ForeignKey(USER, on_delete=models.CASCADE)
     number = models.IntegerField()
     amount = models.IntegerField(default=1)
-    shared_with = models.ManyToManyField(USER, related_name="+")
+    shared_with: Any = models.ManyToManyField(USER, related_name="+")
 
     class Meta:
         unique_together = [("owner", "number")]
