@@ -29,6 +29,7 @@ from anonauth.exceptions import (
     WouldLoseData,
 )
 from anonauth.models import is_permanent
+from anonauth.registry import session_listeners
 
 BUILT_IN = {
     "headless": "anonauth.contrib.allauth.credentials.HeadlessCredentials",
@@ -132,6 +133,12 @@ class SessionCredentials(Credentials):
 
     def session_of(self, request: HttpRequest, user: Any) -> Any | None:
         return request.session if in_session(request, user) else None
+
+    def hand_over(self, request: HttpRequest, *, guest: Any, account: Any) -> dict[str, Any]:
+        body = self.issue(request, account)
+        for listener in session_listeners:
+            listener(request, account)
+        return body
 
     def end(self, request: HttpRequest, user: Any, data: Mapping[str, Any]) -> None:
         if in_session(request, user):

@@ -45,6 +45,9 @@ vouched_hooks: list[Callable[[Any, Sequence[str]], None]] = []
 #: method without an entry is no login at all.
 ticket_logins: dict[str, Callable[[HttpRequest, Any], None]] = {}
 
+#: (request, user) -> None: is told of a user's new session that no login of the contrib app's has made.
+session_listeners: list[Callable[[HttpRequest, Any], None]] = []
+
 #: what a library's views need to be probed, for ``audit_anonymous_access``: ``anonauth.access.libraries.Library``.
 access_libraries: list[Any] = []
 

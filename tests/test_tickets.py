@@ -38,6 +38,16 @@ def test_a_ticket_says_who_and_how(guest: Any, account: Any) -> None:
     assert not ticket.is_current(guest=account, account=guest)
 
 
+def test_each_side_of_a_ticket_can_be_asked_alone(guest: Any, account: Any) -> None:
+    ticket = read_merge_ticket(
+        make_merge_ticket(guest=guest, account=account, method="email"), lifetime=LIFETIME
+    )
+
+    assert ticket is not None
+    assert (ticket.is_guests(guest), ticket.is_accounts(account)) == (True, True)
+    assert (ticket.is_guests(account), ticket.is_accounts(guest)) == (False, False)
+
+
 @pytest.mark.parametrize("who", ["guest", "account"])
 def test_a_ticket_dies_with_the_credentials_of_either(guest: Any, account: Any, who: str) -> None:
     made = make_merge_ticket(guest=guest, account=account, method="email")

@@ -14,6 +14,7 @@ class AllauthConfig(AppConfig):
         from anonauth.contrib.allauth import (
             access,
             checks,  # noqa: F401
+            door,
             identities,
             proofs,
             purging,
@@ -23,6 +24,7 @@ class AllauthConfig(AppConfig):
         if identities.identities not in registry.identity_sources:
             registry.identity_sources.append(identities.identities)
             registry.upgrade_method_sources.append(identities.upgrade_methods)
+            registry.session_listeners.append(door.list_session)
             registry.expired_rows += [purging.expired_tickets, purging.expired_seen_tokens]
             registry.purge_holds.append(purging.without_live_ticket)
             registry.purge_preparations.append(purging.end_sessions)

@@ -16,6 +16,7 @@ from django.utils.module_loading import import_string
 from anonauth.checks import AUTHENTICATION, MIDDLEWARE, sound_settings
 from anonauth.conf import get_settings
 from anonauth.contrib.allauth.adapters import AccountAdapterMixin, SocialAccountAdapterMixin
+from anonauth.contrib.allauth.flows.merge_offer import page
 from anonauth.credentials import session_backend
 
 ACCOUNT_MIDDLEWARE = "allauth.account.middleware.AccountMiddleware"
@@ -111,6 +112,20 @@ def check_headless(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 def _apps_are_clients() -> bool:
     return "app" in import_string("allauth.headless.app_settings").CLIENTS
+
+
+@register("anonauth")
+def check_merge_page(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """W307: a page that asks guests who log in, and that nobody can be sent to."""
+    if not sound_settings() or get_settings().merge_on_login == "never" or page():
+        return []
+    return [
+        Warning(
+            "A guest who logs in to an account cannot be asked whether his things shall come along.",
+            hint='Include "anonauth.urls" in the URLconf, or set ANONAUTH_MERGE_ON_LOGIN = "never".',
+            id="anonauth.W307",
+        )
+    ]
 
 
 @register("anonauth")

@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 
 from anonauth.contrib.allauth.authentication import user_of
+from anonauth.contrib.allauth.door import list_session
 from anonauth.credentials import Credentials, session_backend
 from anonauth.exceptions import GuestProofInvalid
 from anonauth.models import find_user, is_guest, trace_of
@@ -28,11 +29,7 @@ class HeadlessCredentials(Credentials):
     def issue(self, request: HttpRequest, user: Any) -> dict[str, Any]:
         session = session_at_hand(request, user)
         if session is None:
-            session = new_session()
-            session[SESSION_KEY] = user._meta.pk.value_to_string(user)
-            session[BACKEND_SESSION_KEY] = session_backend()
-            session[HASH_SESSION_KEY] = user.get_session_auth_hash()
-            session.save()
+            session = _new_session(user)
         elif not _is_current(session, user):
             # All credentials have ended in this request: the session goes on under a new key, with its data.
             session[HASH_SESSION_KEY] = user.get_session_auth_hash()
@@ -56,7 +53,9 @@ class HeadlessCredentials(Credentials):
 
     def hand_over(self, request: HttpRequest, *, guest: Any, account: Any) -> dict[str, Any]:
         self.end(request, guest, {})
-        return self.issue(request, account)
+        session = _new_session(account)
+        list_session(request, account, session=session)
+        return _tokens(session, account)
 
     def end(self, request: HttpRequest, user: Any, data: Mapping[str, Any]) -> None:
         session = session_at_hand(request, user)
@@ -71,6 +70,15 @@ def session_at_hand(request: HttpRequest, user: Any) -> Any | None:
     session = strategy.lookup_session(token) if token else None
     owner = user._meta.pk.value_to_string(user)
     return session if session is not None and session.get(SESSION_KEY) == owner else None
+
+
+def _new_session(user: Any) -> Any:
+    session = new_session()
+    session[SESSION_KEY] = user._meta.pk.value_to_string(user)
+    session[BACKEND_SESSION_KEY] = session_backend()
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session.save()
+    return session
 
 
 def _is_current(session: Any, user: Any) -> bool:

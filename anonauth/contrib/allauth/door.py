@@ -38,6 +38,23 @@ def upgrade(user: Any, *, method: str, request: HttpRequest | None = None) -> bo
     return happened
 
 
+def list_session(request: HttpRequest, user: Any, *, session: Any = None) -> None:
+    """Let allauth.usersessions list a new session, so that its user can see and end it; allauth does it at its logins.
+
+    Args:
+        request: the one that began it; its address and browser are noted.
+        user: whose session it is.
+        session: the session, if it is not that of the request.
+    """
+    if not allauth_settings.USERSESSIONS_ENABLED:
+        return
+    carrier = HttpRequest()
+    carrier.META, carrier.user = request.META, user
+    carrier.session = request.session if session is None else session
+    rows: Any = apps.get_model(*USER_SESSION)._default_manager
+    rows.create_from_request(carrier)
+
+
 def _session_key(request: HttpRequest | None, user: Any) -> str | None:
     return (
         request.session.session_key if request is not None and in_session(request, user) else None

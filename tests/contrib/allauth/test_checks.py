@@ -154,3 +154,14 @@ def test_each_check_is_on_the_page() -> None:
     page = Path(__file__).parents[3].joinpath("docs/checks.md").read_text("utf-8")
 
     assert set(re.findall(r"[EW]30\d", source)) == set(re.findall(r"anonauth\.([EW]3\d\d)`", page))
+
+
+@pytest.mark.parametrize("policy", ["ask", "always", "never"])
+def test_a_project_without_the_page_that_asks_is_warned(settings: Settings, policy: str) -> None:
+    settings.ANONAUTH_MERGE_ON_LOGIN = policy
+    assert checks.check_merge_page(None) == []
+
+    settings.ROOT_URLCONF = "allauth.urls"
+
+    expected = [] if policy == "never" else ["anonauth.W307"]
+    assert ids(checks.check_merge_page(None)) == expected

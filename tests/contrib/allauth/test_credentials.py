@@ -11,8 +11,10 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.test import Client
 
 from anonauth.credentials import session_backend
+from anonauth.models import MergeRecord
 from tests.client import Api
 from tests.contrib.allauth.people import Headless
+from tests.parties import client_of, make_account, refused, session_of
 
 if TYPE_CHECKING:
     from pytest_django import Settings
@@ -147,3 +149,60 @@ def test_the_backend_lets_nobody_in_and_grants_nothing(settings: Settings) -> No
 
     assert Client().login(username="ann", password="secret") is False
     assert user.get_all_permissions() == set()
+
+
+# --- the proof for a merge
+
+
+@pytest.fixture
+def ann() -> Api:
+    return client_of(make_account())
+
+
+def test_the_token_of_a_guest_s_app_proves_the_guest_to_his_account(ann: Api, api: Api) -> None:
+    proof = {"session_token": enter(api)}
+
+    assert ann.post("merge/preview/", proof).status_code == 200
+    first, second = (ann.post("merge/", proof) for _ in range(2))
+
+    assert first.status_code == 200, first.content
+    assert first.json() == second.json()
+    assert not User.objects.filter(is_guest=True).exists()
+    assert MergeRecord.objects.get().method == "headless"
+    stranger = client_of(make_account("bob"))
+    assert refused(stranger.post("merge/", proof)) == (400, "guest_proof_invalid")
+
+
+@pytest.mark.parametrize("what", ["unknown", "revoked", "banned", "upgraded", "purged", "ended"])
+def test_a_token_that_is_not_a_guest_s_any_more_proves_nothing(
+    ann: Api, api: Api, what: str
+) -> None:
+    token = enter(api)
+    guests = User.objects.filter(is_guest=True)
+    if what == "unknown":
+        token = "a" * 32
+    elif what == "revoked":
+        guests.update(credentials_revoked_at="2026-01-01T00:00:00Z")
+    elif what == "banned":
+        guests.update(is_active=False)
+    elif what == "upgraded":
+        guests.update(is_guest=False)
+    elif what == "purged":
+        guests.delete()
+    else:
+        SessionStore(token).flush()
+
+    for path in ("merge/preview/", "merge/"):
+        answer = ann.post(path, {"session_token": token})
+        assert refused(answer) == (400, "guest_proof_invalid")
+
+
+def test_the_session_of_a_visitor_or_of_an_account_proves_nothing(ann: Api) -> None:
+    visitor = SessionStore()
+    visitor["cart"] = [1]
+    visitor.save()
+    bob = session_of(make_account("bob")).http.session
+
+    for session in (visitor, bob):
+        answer = ann.post("merge/", {"session_token": session.session_key})
+        assert refused(answer) == (400, "guest_proof_invalid")

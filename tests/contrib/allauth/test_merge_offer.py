@@ -506,6 +506,16 @@ def test_rules_that_cannot_be_read_do_not_keep_anybody_from_logging_in(
     assert_waiting(guest, ann)
 
 
+def test_without_the_page_a_guest_is_logged_in_and_the_offer_waits(
+    guest: Guest, ann: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("anonauth.contrib.allauth.flows.merge_offer.PAGE", "no_such_page")
+
+    assert by_password(guest)["Location"] == "/"
+
+    assert_waiting(guest, ann)
+
+
 def test_a_login_that_fails_at_the_last_stage_costs_the_guest_nothing(
     guest: Guest, ann: Any
 ) -> None:

@@ -12,6 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from anonauth.adapter import Adapter
+from anonauth.exceptions import MergeConflict
 from anonauth.merge_rules import MergeRule
 from anonauth.models import MergeRecord
 from tests.contrib.allauth.people import PASSWORD, Guest, Person, account
@@ -138,6 +139,20 @@ def test_what_was_chosen_is_done(asked: Guest, ann: Any, choice: str, cart: dict
     assert_merged(asked, ann)
 
 
+def test_what_was_chosen_stays_chosen_when_the_person_is_asked_again(
+    asked: Guest, ann: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**facts: Any) -> None:
+        raise MergeConflict
+
+    monkeypatch.setattr("anonauth.contrib.allauth.views.merge.merge", refuse)
+
+    answer = press(asked, ann, "merge", **{CART: "keep_anonymous"})
+
+    assert answer.status_code == 409
+    assert [choice for _, choice, chosen in radios(answer) if chosen] == ["keep_anonymous"]
+
+
 def test_what_was_not_offered_cannot_be_chosen(asked: Guest, ann: Any) -> None:
     answer = press(asked, ann, "merge", **{CART: "burn"})
 
@@ -168,6 +183,7 @@ def test_a_conflict_is_told_and_the_person_can_still_decide(
     answer = press(asked, ann, "merge")
 
     assert answer.status_code == 409
+    assert radios(answer) == []  # this rule leaves no choice
     assert "Some of the data cannot be joined; nothing was changed." in text_of(answer)
     assert_waiting(asked, ann)
     assert cart_of(ann) == {1: 2, 2: 1}
@@ -263,6 +279,7 @@ def test_a_page_that_showed_another_account_is_shown_anew(asked: Guest, ann: Any
         answer = press(asked, bob, action)
         assert answer.status_code == 200
         assert "ann@example.com" in text_of(answer)
+        assert [choice for _, choice, chosen in radios(answer) if chosen] == ["combine"]
     assert_waiting(asked, ann)
 
 

@@ -10,6 +10,7 @@ from allauth.account.models import EmailAddress
 from allauth.account.stages import LoginStage
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.contrib.auth import SESSION_KEY, get_user_model
 from django.contrib.sessions.backends.db import SessionStore
 from django.http import HttpResponse
@@ -187,6 +188,9 @@ def test_the_guest_s_browser_is_signed_in_under_a_new_key_without_the_guest_s_da
     assert not SessionStore().exists(str(old))
     assert api.http.cookies["csrftoken"].value != token
     assert api.get("user/").json()["id"] == str(ann.pk)
+    # Its owner can see it in the list of his sessions, and end it.
+    listed = UserSession.objects.get()
+    assert (listed.user, listed.session_key) == (ann, api.http.session.session_key)
 
 
 def test_the_guest_s_app_gets_a_session_token_of_the_account(
@@ -204,6 +208,8 @@ def test_the_guest_s_app_gets_a_session_token_of_the_account(
     assert not SessionStore().exists(old)
     assert api.get("user/", X_Session_Token=done["session_token"]).json()["id"] == str(ann.pk)
     assert refused(api.get("user/", X_Session_Token=old)) == (401, "token_not_valid")
+    listed = UserSession.objects.get()
+    assert (listed.user, listed.session_key) == (ann, done["session_token"])
 
 
 def test_a_client_whose_answer_was_lost_learns_it_and_goes_on_after_a_login(

@@ -94,9 +94,9 @@ def ask(request: HttpRequest, account: Any, answer: HttpResponse) -> HttpRespons
         return answer
     if not has_something:
         forget(request.session)
-    elif isinstance(answer, HttpResponseRedirectBase) and (page := _page()):
+    elif isinstance(answer, HttpResponseRedirectBase) and (asks := page()):
         # In place: what others have done to the answer, e.g. a cookie, stays.
-        answer["Location"] = f"{page}?{urlencode({'next': answer.url})}"
+        answer["Location"] = f"{asks}?{urlencode({'next': answer.url})}"
     return answer
 
 
@@ -119,7 +119,8 @@ def waiting_guest(request: HttpRequest, account: Any) -> Any | None:
     return None if guest is None or is_trace(guest) else guest
 
 
-def _page() -> str | None:
+def page() -> str | None:
+    """Return the path of the page that asks, or None where the project does not include our URLs."""
     try:
         return reverse(PAGE)
     except NoReverseMatch:  # anonauth.W307

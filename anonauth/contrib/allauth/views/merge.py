@@ -125,7 +125,7 @@ class MergeOfferView(View):
         report = preview_merge(guest=self.guest, into=request.user)
         form = ChoicesForm(report, request.POST)
         if not form.is_valid():
-            return self.page()
+            return self.page(form)
         try:
             report = merge(
                 guest=self.guest,
@@ -134,7 +134,7 @@ class MergeOfferView(View):
                 method=merge_offer.METHOD,
             )
         except AnonauthError as error:
-            return self.page(error)
+            return self.page(form, error)
         merge_offer.tell(request, "merged", report=report)
         return redirect(self.next_url)
 
@@ -145,12 +145,14 @@ class MergeOfferView(View):
         merge_offer.tell(self.request, "went_back", guest=self.guest)
         return redirect(self.next_url)
 
-    def page(self, error: AnonauthError | None = None) -> HttpResponse:
-        """Ask, perhaps again; what was chosen stays chosen."""
+    def page(
+        self, form: ChoicesForm | None = None, error: AnonauthError | None = None
+    ) -> HttpResponse:
+        """Ask, perhaps again; what was chosen in the form stays chosen."""
         if error is not None:
             refuse(error.code, self.request)
         report = preview_merge(guest=self.guest, into=self.request.user)
-        form = ChoicesForm(report, self.request.POST or None)
+        form = ChoicesForm(report) if form is None else form
         context = {
             "account": user_display(self.request.user),
             "email": get_adapter().email_of(self.request.user),

@@ -124,3 +124,28 @@ def test_a_purged_guests_tokens_are_spent_before_they_lose_their_owner() -> None
     assert token.user is None
     assert BlacklistedToken.objects.filter(token=token).exists()
     assert api.refresh().status_code == 401
+
+
+def test_a_spent_token_of_a_guest_is_no_proof_for_a_merge() -> None:
+    guest, account = Api(), permanent()
+    guest.sign_in()
+    old = guest.tokens["refresh"]
+    guest.refresh()
+
+    answer = account.post("merge/", {"refresh": old})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "guest_proof_invalid")
+    assert account.post("merge/", {"refresh": guest.tokens["refresh"]}).status_code == 200
+
+
+def test_a_merge_spends_all_tokens_of_the_guest_and_can_be_repeated_all_the_same() -> None:
+    guest, account = Api(), permanent()
+    guest.sign_in()
+    proof = {"refresh": guest.tokens["refresh"]}
+
+    first, second = (account.post("merge/", proof) for _ in range(2))
+
+    assert first.status_code == 200
+    assert first.json() == second.json()
+    assert BlacklistedToken.objects.filter(token__token=proof["refresh"]).exists()
+    assert guest.refresh().status_code == 401
