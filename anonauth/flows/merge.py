@@ -110,11 +110,6 @@ def merge(
         raise MergeConflict(foreseen or error.conflicts) from error
 
 
-def forget_records(*, before: datetime) -> int:
-    """Delete the records of merges older than a moment; returns the number."""
-    return MergeRecord.objects.filter(merged_at__lt=before).delete()[0]
-
-
 def _lock(guest: Any, into: Any, database: str) -> dict[Any, Any]:
     # In the order of their keys, so that two merges never wait for each other.
     rows = get_user_model()._base_manager.using(database).select_for_update(of=("self",))

@@ -1,4 +1,4 @@
-"""Deleting what has expired: codes, keys, tickets, tokens and sessions that nobody can use any more."""
+"""Deleting what has expired: codes, keys, tickets, tokens and sessions, which nobody can use, and records of merges."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from django.db import router
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from anonauth.conf import get_settings
 from anonauth.flows.deletion import delete_rows
 from anonauth.flows.deletion.keys import Keys, among
-from anonauth.models import PendingUpgrade, SignInKey
+from anonauth.models import MergeRecord, PendingUpgrade, SignInKey
 from anonauth.registry import expired_rows
 
 
@@ -25,7 +26,7 @@ def sweep(*, database: str, batch_size: int = 1000) -> Counter[str]:
         batch_size: the most rows deleted in one transaction.
     """
     swept: Counter[str] = Counter()
-    for source in (_pending_upgrades, _sign_in_keys, _sessions, *expired_rows):
+    for source in (_pending_upgrades, _sign_in_keys, _merge_records, _sessions, *expired_rows):
         rows = source(database)
         while rows is not None and (number := _delete_some(rows, batch_size)):
             swept[rows.model._meta.label] += number
@@ -57,6 +58,11 @@ def _pending_upgrades(database: str) -> QuerySet[Any]:
 
 def _sign_in_keys(database: str) -> QuerySet[Any]:
     return SignInKey.objects.using(database).filter(expires_at__lt=timezone.now())
+
+
+def _merge_records(database: str) -> QuerySet[Any]:
+    kept_since = timezone.now() - get_settings().merge_record_retention
+    return MergeRecord.objects.using(database).filter(merged_at__lt=kept_since)
 
 
 def _sessions(_database: str) -> QuerySet[Any] | None:

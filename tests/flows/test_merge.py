@@ -22,7 +22,8 @@ from anonauth.exceptions import (
     UserInactive,
     UserNotFound,
 )
-from anonauth.flows.merge import forget_records, merge, preview_merge
+from anonauth.flows.merge import merge, preview_merge
+from anonauth.flows.sweep import sweep
 from anonauth.merge_rules import MergeRule, combine, keep_existing, keep_existing_row, leave
 from anonauth.merging.report import MergeReport, RelationReport, RowConflict
 from anonauth.models import DailyTally, MergeRecord, PendingUpgrade, SignInKey
@@ -365,11 +366,14 @@ def test_the_record_says_who_when_how_and_how_many(guest: Any, account: Any) -> 
     assert MergeReport.from_dict(record.report) == report
 
 
-def test_records_are_forgotten_after_their_time(guest: Any, account: Any) -> None:
+def test_records_are_forgotten_after_their_time(guest: Any, account: Any, settings: Any) -> None:
     merge(guest=guest, into=account)
 
-    assert forget_records(before=timezone.now() - timedelta(days=1)) == 0
-    assert forget_records(before=timezone.now() + timedelta(days=1)) == 1
+    assert "anonauth.MergeRecord" not in sweep(database="default")
+    MergeRecord.objects.update(merged_at=timezone.now() - timedelta(days=364))
+    assert "anonauth.MergeRecord" not in sweep(database="default")
+    settings.ANONAUTH_MERGE_RECORD_RETENTION = timedelta(days=363)
+    assert sweep(database="default") == {"anonauth.MergeRecord": 1}
     assert not MergeRecord.objects.exists()
 
 
