@@ -30,6 +30,7 @@ from anonauth.merging.report import MergeReport, RelationReport, RowConflict
 from anonauth.merging.rows import Side
 from anonauth.merging.settle import Blocked, carry_out, conflict_of
 from anonauth.models import MergeRecord, user_database
+from anonauth.registry import as_service
 from anonauth.signals import guest_merged
 from anonauth.tally import count_departed
 
@@ -160,7 +161,8 @@ def _merge(
 ) -> MergeReport:
     database = user_database()
     try:
-        with transaction.atomic(using=database):
+        # In this transaction guest and account are one; a rule of the database would see only who asks.
+        with transaction.atomic(using=database), as_service():
             found = _lock(guest, into, database)
             account = _account(found.get(into.pk))
             if guest.pk not in found and (record := _find_record(guest, into)) is not None:

@@ -169,7 +169,7 @@ class _Batch:
     def run(self, after: Candidate | None, size: int) -> PurgeReport:
         page: list[Candidate] = []
         try:
-            with transaction.atomic(using=self.database):
+            with transaction.atomic(using=self.database), as_service():
                 self._limit_waiting()
                 page = self.stale.page(after, size, lock=not self.dry_run)
                 if not page:
@@ -183,7 +183,7 @@ class _Batch:
 
     def _again(self, keys: list[Any]) -> PurgeReport:
         try:
-            with transaction.atomic(using=self.database):
+            with transaction.atomic(using=self.database), as_service():
                 self._limit_waiting()
                 return self._delete(self.stale.again(keys, lock=not self.dry_run))
         except Exception as error:

@@ -12,18 +12,16 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
-from django.db import DatabaseError, connections
+from django.db import connections
 
-from anonauth.contrib.postgres import inspection, sql
+from anonauth.contrib.postgres import inspection
+from anonauth.contrib.postgres.comparison import faults
 from anonauth.contrib.postgres.constraints import DatabaseRule, RestrictAnonymous, RowSecurity
-from anonauth.contrib.postgres.inspection import IDENTITIES, Policy, Table, Trigger
-from anonauth.contrib.postgres.table_audit import BEFORE, EVENTS, ROW
+from anonauth.contrib.postgres.inspection import Table
 from anonauth.contrib.postgres.transport import reads_need_claims
 
 MIDDLEWARE = "anonauth.contrib.postgres.middleware.RowSecurityMiddleware"
 
-#: What a permanent-only condition answers to each identity.
-EXPECTED = {"visitor": False, "guest": False, "permanent": True, "service": True}
 READS_CLAIMS = re.compile(r"request\.jwt\.claim|\bauth\.(?:jwt|uid|role)\(")
 LITERAL = re.compile(r"'(?:[^']|'')*'")
 SUBQUERY = re.compile(r"\(\s*SELECT\b")
@@ -137,7 +135,7 @@ def _of_switch(table: Table) -> Iterator[CheckMessage]:
 
 def _of_declarations(alias: str, table: Table) -> Iterator[CheckMessage]:
     for rule in table.declared:
-        for name, fault in _faults(alias, table, rule):
+        for name, fault in faults(alias, table, rule):
             missing = fault == "is missing"
             yield Warning(
                 f"{table.name}: {name} {fault}.",
@@ -146,66 +144,6 @@ def _of_declarations(alias: str, table: Table) -> Iterator[CheckMessage]:
                 else "Compare with sqlmigrate; somebody changed the database by hand.",
                 id="anonauth.W506" if missing else "anonauth.W507",
             )
-
-
-def _faults(alias: str, table: Table, rule: DatabaseRule) -> Iterator[tuple[str, str]]:
-    policies = {policy.name: policy for policy in table.policies}
-    triggers = {trigger.name: trigger for trigger in table.triggers}
-    if isinstance(rule, RowSecurity):
-        if not table.secured:
-            yield "row security", "is missing"
-        if rule.allow_by_default:
-            policy = policies.get(rule.name)
-            if policy is None:
-                yield f"policy {rule.name}", "is missing"
-            elif not _allows_all(policy):
-                yield f"policy {rule.name}", "differs from the model"
-    elif isinstance(rule, RestrictAnonymous):
-        for command in rule.commands:
-            name = rule.name_for(command)
-            found = (policies if rule.enforce == "policy" else triggers).get(name)
-            if found is None:
-                yield f"{rule.enforce} {name}", "is missing"
-            elif not _restricts(alias, table, command, rule, found):
-                yield f"{rule.enforce} {name}", "differs from the model"
-
-
-def _allows_all(policy: Policy) -> bool:
-    own = (policy.permissive, policy.for_everybody, policy.command, policy.using, policy.check)
-    return own == (True, True, "*", "true", "true")
-
-
-def _restricts(
-    alias: str, table: Table, command: str, rule: RestrictAnonymous, found: Policy | Trigger
-) -> bool:
-    """Ask what is in the database, so that other words for the same are the same."""
-    if isinstance(found, Policy):
-        own = (found.permissive, found.for_everybody, found.command)
-        condition = found.check if command in ("INSERT", "UPDATE") else found.using
-        as_declared = own == (False, True, sql.COMMANDS[command])
-        if command == "UPDATE" and found.using != "true":
-            return False
-    else:
-        row = ROW if sql.TIMINGS[command] == "ROW" else 0
-        as_declared = (found.type, found.enabled, found.function, found.body) == (
-            EVENTS[command] | BEFORE | row,
-            True,
-            rule.function,
-            sql.BODY,
-        )
-        condition = f"NOT ({found.when})" if found.when else "false"
-    return as_declared and _is_permanent_only(alias, table, condition or "true")
-
-
-def _is_permanent_only(alias: str, table: Table, condition: str) -> bool:
-    try:
-        answers = {
-            who: inspection.answer(alias, table, [condition], claims)
-            for who, claims in IDENTITIES.items()
-        }
-    except DatabaseError:
-        return False
-    return answers == EXPECTED
 
 
 def _of_policies(table: Table) -> Iterator[CheckMessage]:

@@ -75,6 +75,8 @@ class OfRequest:
             _loading.reset(token)
 
 
+_encoder = json.JSONEncoder(separators=(",", ":"), default=str)
+
 # SECURITY: context variables, not globals or thread locals: neither another thread nor another async task may ever
 # speak for this user. A thread that is started by hand begins without anybody, and is refused.
 _speaker: ContextVar[Speaker | None] = ContextVar("anonauth_speaker", default=None)
@@ -93,7 +95,7 @@ def claims_of(user: Any) -> str:
 
 def encode(claims: Mapping[str, Any]) -> str:
     """Return claims as JSON in ASCII without a percent sign, which a wrapper around ours could take for a parameter."""
-    return json.dumps(claims, separators=(",", ":"), default=str).replace("%", "\\u0025")
+    return _encoder.encode(claims).replace("%", "\\u0025")
 
 
 def current_claims(*, must_know: bool = True) -> str:

@@ -20,6 +20,10 @@ IDENTITIES = {
     "service": identity.SERVICE,
 }
 
+#: The bits of pg_trigger.tgtype, from PostgreSQL's catalog/pg_trigger.h.
+ROW, BEFORE = 1, 2
+EVENTS = {"INSERT": 4, "DELETE": 8, "UPDATE": 16}
+
 ROLE = "SELECT rolname, rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user"
 TABLES = """
 SELECT c.oid, c.relname, c.relrowsecurity, c.relforcerowsecurity, pg_has_role(c.relowner, 'USAGE'),

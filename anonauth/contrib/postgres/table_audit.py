@@ -7,12 +7,8 @@ from typing import Any
 from django.db import DatabaseError, connections
 
 from anonauth.contrib.postgres import inspection
-from anonauth.contrib.postgres.inspection import IDENTITIES, Policy, Role, Table, Trigger
+from anonauth.contrib.postgres.inspection import EVENTS, IDENTITIES, Policy, Role, Table, Trigger
 from anonauth.contrib.postgres.sql import COMMANDS
-
-#: The bits of pg_trigger.tgtype, from PostgreSQL's catalog/pg_trigger.h.
-ROW, BEFORE = 1, 2
-EVENTS = {"INSERT": 4, "DELETE": 8, "UPDATE": 16}
 
 KINDS = {
     "SELECT": ("using",),

@@ -83,32 +83,43 @@ def _carry(
     connection, cursor = context["connection"], context["cursor"].cursor
     text = _as_text(sql, connection)
     kind = Kind.WRITE if text is None else kind_of(text)
-    inside = connection.in_atomic_block or not connection.get_autocommit()
+    claims = _claims_for(kind, connection)
+    if claims is None:
+        return execute(sql, params, many, context)
+    if text is not None and kind is not Kind.OTHER and not many and _takes_two(connection, cursor):
+        literal = _literal(connection, claims)
+        prefix = f"{MARK}SELECT set_config('{SETTING}', {literal}, true);"
+        result = execute(prefix + text, params, many, context)
+        cursor.nextset()
+        return result
+    with nullcontext() if _is_inside(connection) else transaction.atomic(using=connection.alias):
+        with connection.wrap_database_errors, connection.connection.cursor() as own:
+            own.execute("SELECT set_config(%s, %s, true)", [SETTING, claims])
+        return execute(sql, params, many, context)
+
+
+def _claims_for(kind: Kind, connection: Any) -> str | None:
+    """Return what a statement has to say, "" for a visitor, and None where it is left alone."""
+    inside = _is_inside(connection)
     if not inside:
         setattr(connection, SET, False)
     is_set = getattr(connection, SET, False)
     must_know = kind in (Kind.WRITE, Kind.PROCEDURE) or reads_need_claims()
     untouchable = kind is Kind.CONTROL or (kind is Kind.OTHER and not inside)
     if untouchable or not (must_know or is_set):
-        return execute(sql, params, many, context)
-    # SECURITY: "" is sent as well. In a transaction the claims of whoever spoke before would still be there, and
+        return None
+    # SECURITY: "" is said as well. In a transaction the claims of whoever spoke before would still be there, and
     # somebody may have left a value on the session.
     claims = current_claims(must_know=must_know)
     if kind is Kind.PROCEDURE and not inside and not claims:
-        return execute(sql, params, many, context)
+        return None
     if inside:
         setattr(connection, SET, True)
-    if text is not None and kind is not Kind.OTHER and not many and _takes_two(connection, cursor):
-        literal = _literal(connection, claims)
-        result = execute(
-            f"{MARK}SELECT set_config('{SETTING}', {literal}, true);{text}", params, many, context
-        )
-        cursor.nextset()
-        return result
-    with nullcontext() if inside else transaction.atomic(using=connection.alias):
-        with connection.wrap_database_errors, connection.connection.cursor() as own:
-            own.execute("SELECT set_config(%s, %s, true)", [SETTING, claims])
-        return execute(sql, params, many, context)
+    return claims
+
+
+def _is_inside(connection: Any) -> bool:
+    return bool(connection.in_atomic_block) or not connection.get_autocommit()
 
 
 def _as_text(sql: Any, connection: Any) -> str | None:

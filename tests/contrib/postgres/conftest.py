@@ -22,6 +22,10 @@ LEFT = (
     "cart_items",
     "testapp_note",
     "django_session",
+    "anonauth_mergerecord",
+    "anonauth_pendingupgrade",
+    "anonauth_signinkey",
+    "anonauth_dailytally",
     "testapp_user",
 )
 

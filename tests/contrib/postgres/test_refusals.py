@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.exceptions import PermissionDenied
+from django.core.management import call_command
 from django.db import ProgrammingError, connection, transaction
 from django.test import Client
+from django.utils import timezone
 
 from anonauth.contrib.postgres.identity import as_guest, as_service, as_user
 from anonauth.exceptions import DatabaseRefused
+from anonauth.flows.merge import merge
 from anonauth.registry import as_service as as_service_of_flows
 from tests.contrib.postgres.models import Notice, Parcel
-from tests.contrib.postgres.people import Person, person
+from tests.contrib.postgres.people import Person, User, person
 
 pytestmark = [pytest.mark.postgres, pytest.mark.usefixtures("as_project")]
 
@@ -96,7 +100,7 @@ def test_a_refusal_is_in_the_audit_log_under_its_code(
     with caplog.at_level("INFO", "anonauth.audit"):
         guest.get("orm")
     records = [record.anonauth for record in caplog.records if hasattr(record, "anonauth")]
-    assert {"event": "refused", "code": "database_refused", "path": "/rows/orm/"} in records
+    assert {"event": "refused", "code": "database_refused", "route": "rows/orm/"} in records
 
 
 def test_a_guest_erases_himself_with_rows_that_he_could_not_delete() -> None:
@@ -106,6 +110,25 @@ def test_a_guest_erases_himself_with_rows_that_he_could_not_delete() -> None:
     answer = guest.http.delete("/auth/user/")
     assert answer.status_code == 204
     assert not Parcel.objects.exists()
+
+
+def test_a_purge_takes_rows_that_nobody_may_delete_outside_of_requests() -> None:
+    guest = person("guest").user
+    User.objects.filter(pk=guest.pk).update(last_seen_at=timezone.now() - timedelta(days=90))
+    with as_service():
+        Parcel.objects.create(title="from before the rule", owner=guest)
+    call_command("purge_anonymous", verbosity=0, yes=True)
+    assert not Parcel.objects.exists()
+    assert not User.objects.filter(pk=guest.pk).exists()
+
+
+def test_a_merge_moves_rows_that_the_guest_may_not_touch() -> None:
+    guest, account = person("guest").user, person("permanent").user
+    with as_service():
+        Parcel.objects.create(title="from before the rule", owner=guest)
+    with as_user(guest):
+        merge(guest=guest, into=account)
+    assert Parcel.objects.get().owner == account
 
 
 def test_without_rows_of_his_a_cascade_of_a_guests_own_is_not_refused() -> None:
