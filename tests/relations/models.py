@@ -100,7 +100,7 @@ class Node(models.Model):
 
 class Left(models.Model):
     root = models.ForeignKey(Root, models.CASCADE)
-    right = models.ForeignKey("Right", models.CASCADE, null=True)
+    right = models.ForeignKey("Right", models.CASCADE, null=True, related_name="+")
 
 
 class Right(models.Model):
