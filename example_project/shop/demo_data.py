@@ -1,4 +1,4 @@
-"""What the demo shows: products, two accounts, some reviews. Loading it twice changes nothing."""
+"""What the demo shows: products, two accounts, some reviews, some guests. Loading it twice changes nothing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from allauth.account.models import EmailAddress
 from django.db import transaction
 
 from example_project.accounts.models import User
+from example_project.shop import demo_guests
 from example_project.shop.models import Product, Review
 
 PASSWORD = "salt-and-seagulls"
@@ -110,6 +111,7 @@ def load() -> None:
             Review.objects.get_or_create(
                 user=user, product=products[slug], defaults={"rating": rating, "text": text}
             )
+        demo_guests.load(list(products.values()))
 
 
 def account(email: str, *, password: str | None = PASSWORD, **fields: object) -> User:

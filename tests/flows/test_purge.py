@@ -407,6 +407,7 @@ def test_a_batch_costs_the_same_number_of_statements_for_one_guest_and_for_many(
 
 
 @pytest.mark.slow  # makes, and purges, some thousand guests
+@pytest.mark.django_db(transaction=True)  # what waits for the commit is part of it
 def test_memory_does_not_grow_with_the_number_of_guests() -> None:
     peaks = []
     for number in (1000, 4000):
