@@ -198,6 +198,27 @@ def test_an_interrupt_ends_the_run_after_the_batch(
     assert signal.getsignal(number) is before
 
 
+@pytest.mark.parametrize(
+    ("fault", "message", "code"),
+    [
+        (KeyboardInterrupt(), "the batch at hand was undone", 130),
+        (RuntimeError("no such field"), "^RuntimeError: no such field", 1),
+    ],
+)
+def test_whatever_happens_is_one_line(
+    fault: BaseException, message: str, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*arguments: Any, **options: Any) -> Any:
+        raise fault
+
+    monkeypatch.setattr(StaleGuests, "page", failing)
+    with pytest.raises(CommandError, match=message) as caught:
+        run()
+
+    assert caught.value.returncode == code
+    assert len(guests()) == 4
+
+
 def test_a_thread_hears_no_signals_and_asks_for_none() -> None:
     def run_in_thread() -> bool:
         with stop_signals() as stopped:
