@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -46,7 +45,7 @@ if HAS_TASKS:
             max_share=max_share,
             database=database,
         )
-        return asdict(report)
+        return report.as_dict()
 
 
 def __getattr__(name: str) -> Any:

@@ -77,7 +77,7 @@ def test_without_django_tasks_the_import_says_what_to_do_and_celerys_search_for_
 
 @pytest.fixture
 def celery() -> Iterator[Celery]:
-    before = current_app._get_current_object()  # type: ignore[attr-defined]
+    before = current_app._get_current_object()
     app = Celery("shop", broker="memory://", backend="cache+memory://", set_as_current=True)
     app.conf.update(task_always_eager=True, task_eager_propagates=True)
     yield app

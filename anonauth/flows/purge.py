@@ -59,6 +59,12 @@ class PurgeReport:
     #: What went wrong, with how many guests.
     errors: Counter[str] = field(default_factory=Counter)
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as JSON can have it."""
+        numbers = {name: getattr(self, name) for name in ("guests", "protected", "held", "failed")}
+        tables = {name: dict(getattr(self, name)) for name in ("rows", "changed", "errors")}
+        return numbers | tables
+
     def __add__(self, other: PurgeReport) -> PurgeReport:
         return PurgeReport(
             self.guests + other.guests,

@@ -15,13 +15,7 @@ from anonauth.flows.purge import PurgeReport
 def as_json(report: PurgeReport, *, seconds: float, older_than: timedelta, **facts: Any) -> str:
     """Return one JSON object in one line."""
     values = {
-        "guests": report.guests,
-        "protected": report.protected,
-        "held": report.held,
-        "failed": report.failed,
-        "rows": dict(report.rows),
-        "changed": dict(report.changed),
-        "errors": dict(report.errors),
+        **report.as_dict(),
         "older_than": older_than.total_seconds(),
         "seconds": round(seconds, 3),
         **facts,

@@ -1,4 +1,4 @@
-"""What the demo shows: products, two accounts, one with a cart, some reviews. Loading it twice changes nothing."""
+"""What the demo shows: products, two accounts, one with a cart, reviews, guests. Loading it twice changes nothing."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from django.db import transaction
 
 from anonauth.contrib.postgres.identity import as_service
 from example_project.accounts.models import User
+from example_project.shop import demo_guests
 from example_project.shop.demo_history import load_history
 from example_project.shop.models import CartItem, Product, Review
 
@@ -121,6 +122,7 @@ def load() -> None:
                 user=user, product=products[slug], defaults={"rating": rating, "text": text}
             )
         load_history()
+        demo_guests.load(list(products.values()))
 
 
 def account(email: str, *, password: str | None = PASSWORD, **fields: object) -> User:

@@ -28,8 +28,11 @@ class Demo:
     log: Path
 
     def guests(self) -> list[str]:
-        """Return the keys of the guests, from the shop's database."""
-        return [row[0] for row in self.rows("SELECT id FROM accounts_user WHERE is_anonymous")]
+        """Return the keys of the guests, from the shop's database, but for those that the demo made up."""
+        query = (
+            "SELECT id FROM accounts_user WHERE is_anonymous AND username NOT LIKE 'demo-guest-%'"
+        )
+        return [row[0] for row in self.rows(query)]
 
     def is_guest(self, key: str) -> bool:
         """Tell whether the user with this key is a guest; there has to be one."""

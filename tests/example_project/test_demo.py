@@ -7,6 +7,7 @@ import http.client
 import json
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,36 @@ def test_the_demo_prepares_its_database_and_names_the_accounts(tmp_path: Path) -
     shop = demo.Demo("", database, database)
     assert shop.rows("SELECT count(*) FROM shop_product") == [(12,)]
     assert shop.guests() == []
+
+
+def test_a_dry_run_of_the_purge_on_the_demos_data_is_for_everybody_to_read(tmp_path: Path) -> None:
+    database = tmp_path / "shop.sqlite3"
+    outputs = []
+    for arguments in (
+        ["demo", "--no-serve"],
+        *[["purge_anonymous", "--dry-run", "--skip-checks"]] * 2,
+    ):
+        run = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=demo.ROOT,
+            env=demo.environment(database),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert run.returncode == 0, run.stderr
+        outputs.append(run.stdout)
+
+    assert outputs[1] == outputs[2]
+    assert outputs[1].strip().splitlines() == [
+        "7 guests who have not returned for 30 days would be deleted.",
+        "What goes with them:",
+        "  12  cart items (shop.CartItem)",
+        "   8  product-user relationships (shop.Product_wished_by)",
+        "   7  users (accounts.User)",
+        "1 guests kept, because something of theirs must not be deleted.",
+        "This was a dry run: nothing was deleted.",
+    ]
 
 
 def test_the_demo_refuses_to_run_without_debug(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from django.utils import timezone
 from anonauth.exceptions import UserNotFound
 from anonauth.flows import pending
 from anonauth.flows import purge as purge_flow
+from anonauth.flows.erase import erase as erase_guests
 from anonauth.flows.last_seen import touch
 from anonauth.flows.purge import PurgeReport, purge
 from anonauth.flows.stale import StaleGuests
@@ -160,7 +161,7 @@ def test_who_comes_back_too_late_waits_for_the_batch_and_finds_himself_gone(
 ) -> None:
     stale = guest()
     outcome: list[Any] = []
-    original = purge_flow.erase
+    original = erase_guests
 
     def returning() -> None:
         try:
@@ -264,7 +265,7 @@ def test_several_runs_share_the_work_and_each_guest_goes_once() -> None:
 def test_two_runs_hold_different_guests_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
     guests(40)
     both = threading.Barrier(2, timeout=30)
-    original = purge_flow.erase
+    original = erase_guests
     first = threading.local()
 
     def erase(guests: Any, **options: Any) -> Any:

@@ -7,7 +7,7 @@ import time
 from argparse import ArgumentParser, ArgumentTypeError
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -84,8 +84,17 @@ class Command(BaseCommand):
             raise CommandError(
                 f"{error} Nothing was deleted. If that is right, run it once with --yes, or raise --max-share."
             ) from error
+        except KeyboardInterrupt as error:
+            message = "Interrupted; the batch at hand was undone, the next run goes on."
+            raise CommandError(message, returncode=130) from error
+        except CommandError:
+            raise
         except Error as error:
             raise CommandError(f"The database refused: {' '.join(str(error).split())}") from error
+        except Exception as error:
+            # An adapter's can_purge() or before_purge(), as a rule. In the mail from cron one line is worth more.
+            message = f"{type(error).__name__}: {error} (--traceback shows where)"
+            raise CommandError(message) from error
         if report.failed:
             raise CommandError(
                 f"{report.failed:,} guests could not be deleted; they are tried again by the next run."
@@ -95,11 +104,7 @@ class Command(BaseCommand):
         stale, ahead = self._stale(options), options["warn_before"]
         started = time.monotonic()
         number = check_share(stale, max_share=1.0 if options["yes"] else options["max_share"])
-        facts: dict[str, Any] = {
-            "dry_run": options["dry_run"],
-            "stopped": False,
-            "swept": Counter(),
-        }
+        facts: dict[str, Any] = {"dry_run": options["dry_run"], "swept": Counter()}
         if ahead:
             tell = count_expiring if options["dry_run"] else warn_expiring
             facts["warned"] = tell(
@@ -107,6 +112,20 @@ class Command(BaseCommand):
             )
         if not options["dry_run"]:
             facts["swept"] = sweep(database=stale.database, batch_size=options["batch_size"])
+        report, facts["stopped"] = self._delete(stale, number, options)
+        facts |= {
+            "seconds": time.monotonic() - started,
+            "older_than": stale.older_than,
+            "by": stale.by,
+        }
+        write = as_json if options["json"] else as_text
+        self.stdout.write(write(report, **facts))
+        return report
+
+    def _delete(
+        self, stale: StaleGuests, number: int, options: dict[str, Any]
+    ) -> tuple[PurgeReport, bool]:
+        """Run the batches; return the report, and whether somebody stopped them."""
         report = PurgeReport()
         batches = purge(
             stale,
@@ -116,23 +135,14 @@ class Command(BaseCommand):
             dry_run=options["dry_run"],
         )
         progress = Progress(self.stderr, min(number, options["limit"] or number), "guests")
-        with stop_signals() as stopped:
+        with stop_signals() as stopped, closing(progress):
             for batch in batches:
                 report += batch
                 if not options["json"]:
                     progress.show(report.guests)
                 if stopped.is_set():
-                    facts["stopped"] = True
-                    break
-        progress.close()
-        facts |= {
-            "seconds": time.monotonic() - started,
-            "older_than": stale.older_than,
-            "by": stale.by,
-        }
-        write = as_json if options["json"] else as_text
-        self.stdout.write(write(report, **facts))
-        return report
+                    return report, True
+        return report, False
 
     def _stale(self, options: dict[str, Any]) -> StaleGuests:
         database = options["database"] or user_database()

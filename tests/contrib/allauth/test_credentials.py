@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.contrib.auth import BACKEND_SESSION_KEY, get_user_model
 from django.contrib.sessions.backends.db import SessionStore
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from anonauth.credentials import session_backend
 from anonauth.models import MergeRecord
@@ -123,6 +125,21 @@ def test_a_visit_by_token_is_remembered(api: Api) -> None:
     api.get("user/", X_Session_Token=token)
 
     assert User.objects.get().last_seen_at.year > 2020
+
+
+def test_a_visit_by_token_is_written_by_one_update_once_in_an_interval(api: Api) -> None:
+    token = enter(api)
+    User.objects.update(last_seen_at="2020-01-01T00:00:00Z")
+
+    visits = []
+    for _ in range(3):
+        with CaptureQueriesContext(connection) as captured:
+            api.get("user/", X_Session_Token=token)
+        visits.append([query["sql"].split()[0] for query in captured])
+
+    writes = [[word for word in visit if word != "SELECT"] for visit in visits]
+    assert writes == [["UPDATE"], [], []]
+    assert len(visits[0]) == len(visits[1]) + 1  # without reading first
 
 
 def test_sessions_of_guests_name_the_backend_that_hides_them(api: Api) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import jwt
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework_simplejwt.tokens import RefreshToken as StockRefreshToken
 
@@ -148,8 +150,10 @@ def test_a_guest_who_is_refreshed_was_seen(api: Api) -> None:
     api.sign_in()
     User.objects.update(last_seen_at=timezone.now() - timedelta(days=29))
 
-    api.refresh()
+    with CaptureQueriesContext(connection) as captured:
+        api.refresh()
 
+    assert [query["sql"].split()[0] for query in captured] == ["SELECT", "UPDATE"]
     assert User.objects.get().last_seen_at > timezone.now() - timedelta(minutes=1)
 
 

@@ -14,10 +14,11 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import IntegrityError, connection, models, transaction
 from django.db.models import QuerySet
 from django.db.models.signals import post_delete, pre_delete
+from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from anonauth.flows.deletion import count_rows, delete_rows
+from anonauth.flows.deletion import CollectorPlan, count_rows, delete_rows, plan_deletion
 from tests.relations import models as kinds
 
 pytestmark = pytest.mark.django_db
@@ -204,3 +205,110 @@ def test_a_random_forest_is_felled_as_django_fells_it(data: st.DataObject) -> No
             model._default_manager.filter(pk__in=[root.pk for root in chosen]),
             data.draw(st.sampled_from(["nobody", *WATCHED])),
         )
+
+
+def roots(number: int = 1) -> list[Any]:
+    return kinds.Root.objects.bulk_create(kinds.Root() for _ in range(number))
+
+
+def test_more_keys_than_one_statement_takes_are_deleted_in_several() -> None:
+    made = roots(1200)
+    kinds.Leaf.objects.bulk_create(kinds.Leaf(root=root) for root in made)
+    kinds.Twin.objects.bulk_create(kinds.Twin(one=root, other=made[0]) for root in made[1:])
+    branches = kinds.Branch.objects.bulk_create(kinds.Branch(root=root) for root in made)
+    kinds.Twig.objects.bulk_create(kinds.Twig(branch_id=branch.pk) for branch in branches)
+
+    assert assert_same(kinds.Root.objects.exclude(pk=made[0].pk)) == {
+        "relations.Root": 1199,
+        "relations.Leaf": 1199,
+        "relations.Twin": 1199,
+        "relations.Branch": 1199,
+        "relations.Twig": 1199,
+    }
+
+
+def test_the_number_of_statements_does_not_depend_on_the_number_of_rows() -> None:
+    numbers = []
+    ContentType.objects.get_for_model(kinds.Root)  # remembered from the first time on
+    for number in (1, 100):
+        made = roots(number)
+        branches = kinds.Branch.objects.bulk_create(
+            kinds.Branch(root=r) for r in made for _ in "ab"
+        )
+        kinds.Twig.objects.bulk_create(kinds.Twig(branch_id=b.pk) for b in branches for _ in "ab")
+        with CaptureQueriesContext(connection) as captured:
+            delete_rows(kinds.Root.objects.all())
+        numbers.append(len(captured))
+
+    assert numbers[0] == numbers[1]
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+def test_an_on_delete_of_the_projects_own_is_left_to_django(guarded: bool) -> None:
+    root, kept = kinds.OddRoot.objects.create(), kinds.OddRoot.objects.create()
+    for owner in (root, kept):
+        kinds.Odd.objects.create(root=owner)
+        kinds.OddLeaf.objects.create(root=owner)
+    if guarded:
+        kinds.OddGuard.objects.create(root=root)
+
+    rows = kinds.OddRoot.objects.filter(pk=root.pk)
+    assert isinstance(plan_deletion(kinds.OddRoot.objects.none()), CollectorPlan)
+    result = assert_same(rows)
+
+    assert (result is models.ProtectedError) is guarded
+    if not guarded:
+        delete_rows(rows)
+        assert set(kinds.Odd.objects.values_list("root", flat=True)) == {None, kept.pk}
+
+
+def test_a_key_of_two_columns_is_read_by_django_where_somebody_listens() -> None:
+    (root,) = roots()
+    kinds.Pair.objects.create(root=root, number=1)
+
+    assert assert_same(kinds.Root.objects.all()) == {"relations.Root": 1, "relations.Pair": 1}
+    assert_same(kinds.Root.objects.all(), kinds.Pair)
+
+
+def test_a_row_that_a_manager_hides_is_hidden_from_both() -> None:
+    (root,) = roots()
+    kinds.Veiled.objects.create(root=root)
+    kinds.Veiled.objects.create(root=root, visible=False)
+
+    assert assert_same(kinds.Root.objects.all()) is IntegrityError
+
+
+def test_it_is_known_which_rows_forbid_the_deletion_of_which() -> None:
+    free, guarded, deep, restricted = roots(4)
+    kinds.Guard.objects.create(root=guarded)
+    kinds.DeepGuard.objects.create(branch=kinds.Branch.objects.create(root=deep))
+    kinds.Song.objects.create(album=kinds.Album.objects.create(root=restricted), root=None)
+    kinds.Song.objects.create(album=kinds.Album.objects.create(root=free), root=free)
+
+    plan = plan_deletion(kinds.Root.objects.all())
+
+    assert plan.forbidden == {guarded.pk, deep.pk, restricted.pk}
+    with pytest.raises(models.ProtectedError, match=r"DeepGuard\.branch, Guard\.root") as caught:
+        plan.check()
+    assert len(caught.value.protected_objects) == 2
+
+
+@pytest.mark.skipif(not hasattr(models, "DB_CASCADE"), reason="DB_CASCADE came with Django 6.1")
+def test_what_the_database_deletes_is_counted_and_left_to_it() -> None:
+    newer: Any = kinds  # older versions of Django have no such models
+    gone, kept = newer.Plain.objects.create(), newer.Plain.objects.create()
+    for plain in (gone, kept):
+        above = newer.ByDatabase.objects.create(plain=plain)
+        newer.BelowByDatabase.objects.create(above=above)
+        newer.NulledByDatabase.objects.create(plain=plain)
+    rows = newer.Plain.objects.filter(pk=gone.pk)
+
+    everything = {"relations.Plain": 1, "relations.ByDatabase": 1, "relations.BelowByDatabase": 1}
+    assert count_rows(rows) == everything
+    with CaptureQueriesContext(connection) as captured:
+        assert delete_rows(rows) == {"relations.Plain": 1}
+    assert not any("bydatabase" in query["sql"].lower() for query in captured)
+
+    assert newer.ByDatabase.objects.get().plain == kept
+    assert newer.BelowByDatabase.objects.count() == 1
+    assert set(newer.NulledByDatabase.objects.values_list("plain", flat=True)) == {None, kept.pk}
