@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import connection
 from django.utils import timezone
 
 from anonauth.flows.last_seen import touch
@@ -240,3 +241,21 @@ def test_what_was_made_and_upgraded_in_the_last_hour_is_counted() -> None:
     assert created_since(now - timedelta(hours=1)) == 2
     assert upgraded_since(now - timedelta(hours=1)) == 1
     assert upgraded_since(now + timedelta(hours=1)) == 0
+
+
+@pytest.mark.django_db
+def test_the_index_of_upgraded_users_holds_what_the_median_needs_and_no_guest() -> None:
+    (index,) = [index for index in User._meta.indexes if index.name == "user_perm"]
+    table = User._meta.db_table
+    with connection.cursor() as cursor:
+        constraints = connection.introspection.get_constraints(cursor, table)
+        cursor.execute(
+            "SELECT indexdef FROM pg_indexes WHERE indexname = 'user_perm'"
+            if connection.vendor == "postgresql"
+            else "SELECT sql FROM sqlite_master WHERE name = 'user_perm'"
+        )
+        (definition,) = cursor.fetchone()
+
+    assert constraints["user_perm"]["columns"] == index.fields == ["upgraded_at", "guest_since"]
+    assert "upgraded_at" in definition.partition("WHERE")[2]
+    assert "IS NOT NULL" in definition.partition("WHERE")[2]
