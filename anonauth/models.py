@@ -99,7 +99,13 @@ class GuestMixin(UserBase):
                 fields=["last_seen_at"],
                 condition=models.Q(is_guest=True),
                 name="%(class)s_stale",
-            )
+            ),
+            # For the statistics; a guest is not in it, so that it costs a sign-in nothing.
+            models.Index(
+                fields=["upgraded_at", "guest_since"],
+                condition=models.Q(upgraded_at__isnull=False),
+                name="%(class)s_perm",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import connection
 from django.utils import timezone
 
 from anonauth.flows.last_seen import touch
@@ -201,7 +202,7 @@ def compare_cohorts(found: Any, log: list[Life]) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("rows", [2, 40])
-def test_the_statistics_are_five_statements_for_any_number_of_rows(
+def test_the_statistics_are_six_statements_for_any_number_of_rows(
     rows: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     now = timezone.now()
@@ -211,7 +212,7 @@ def test_the_statistics_are_five_statements_for_any_number_of_rows(
         if number % 2:
             User.objects.filter(pk=user.pk).update(is_guest=False, upgraded_at=now)
 
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         found = statistics(days=90, now=now)
 
     assert found.guests == rows // 2
@@ -240,3 +241,21 @@ def test_what_was_made_and_upgraded_in_the_last_hour_is_counted() -> None:
     assert created_since(now - timedelta(hours=1)) == 2
     assert upgraded_since(now - timedelta(hours=1)) == 1
     assert upgraded_since(now + timedelta(hours=1)) == 0
+
+
+@pytest.mark.django_db
+def test_the_index_of_upgraded_users_holds_what_the_median_needs_and_no_guest() -> None:
+    (index,) = [index for index in User._meta.indexes if index.name == "user_perm"]
+    table = User._meta.db_table
+    with connection.cursor() as cursor:
+        constraints = connection.introspection.get_constraints(cursor, table)
+        cursor.execute(
+            "SELECT indexdef FROM pg_indexes WHERE indexname = 'user_perm'"
+            if connection.vendor == "postgresql"
+            else "SELECT sql FROM sqlite_master WHERE name = 'user_perm'"
+        )
+        (definition,) = cursor.fetchone()
+
+    assert constraints["user_perm"]["columns"] == index.fields == ["upgraded_at", "guest_since"]
+    assert "upgraded_at" in definition.partition("WHERE")[2]
+    assert "IS NOT NULL" in definition.partition("WHERE")[2]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+import secrets
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.utils import timezone
 
 from anonauth.models import DailyTally
@@ -35,9 +37,12 @@ def load_history(now: datetime | None = None) -> None:
         for code, most in REFUSALS.items():
             tallies[_day(day), "refused", code] += chance.randint(0, most)
     User.objects.bulk_create(users)
-    for (on, event, label), number in tallies.items():
-        if number:
-            DailyTally.objects.add(event, label, number=number, day=on)
+    rows = [
+        DailyTally(day=day, event=event, label=label, count=number)
+        for (day, event, label), number in tallies.items()
+        if number
+    ]
+    DailyTally.objects.bulk_create(rows, ignore_conflicts=True)
 
 
 def _life(
@@ -51,12 +56,12 @@ def _life(
     seen = min(now, since + timedelta(days=chance.expovariate(1 / 6)))
     user = User(
         username=f"{NAME}{number}",
+        password=UNUSABLE_PASSWORD_PREFIX + secrets.token_hex(20),
         is_guest=True,
         guest_since=since,
         last_seen_at=seen,
         date_joined=since,
     )
-    user.set_unusable_password()
     leaves = since + timedelta(days=chance.expovariate(1 / 3))
     way = chance.choices(["stays", "upgraded", "merged"], weights=[80, 17, 3])[0]
     if way != "stays" and leaves < now:

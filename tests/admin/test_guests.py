@@ -143,6 +143,19 @@ def test_what_was_planted_goes_when_staff_verifies_the_address_of_another_person
     assert not EmailAddress.objects.filter(pk=mallory.pk).exists()
 
 
+def test_the_action_of_allauth_that_marks_an_address_as_verified_upgrades_too(
+    boss: Client, guest: Any
+) -> None:
+    guest.set_password("planted")
+    guest.save()
+    row = EmailAddress.objects.create(user=guest, email=ADA, verified=False)
+
+    boss.post(EMAILS, {"action": "make_verified", "_selected_action": row.pk})
+
+    user = User.objects.get(pk=guest.pk)
+    assert (user.is_guest, user.has_usable_password()) == (False, False)
+
+
 def test_a_social_account_added_by_staff_upgrades(boss: Client, guest: Any) -> None:
     path = "/admin/socialaccount/socialaccount/add/"
 

@@ -109,7 +109,7 @@ def test_the_page_costs_the_same_statements_for_any_number_of_days(
 ) -> None:
     for days in (7, 90):
         # Session and user, the numbers, and of the median one more where somebody was upgraded.
-        with django_assert_num_queries(2 + 4):
+        with django_assert_num_queries(2 + 5):
             boss.get(PAGE, {"days": days})
 
 

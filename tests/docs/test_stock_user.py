@@ -125,6 +125,6 @@ def test_a_project_with_the_stock_user_keeps_its_users_on_the_documented_way(
         "guests": [found["guest"]],
         "guest": 2,
         "table": "auth_user",
-        "indexes": [["last_seen_at"]],
+        "indexes": [["last_seen_at"], ["upgraded_at", "guest_since"]],
         "permissions": ["accounts"],
     }

@@ -39,7 +39,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'abstract': False,
-                'indexes': [models.Index(condition=models.Q(('is_guest', True)), fields=['last_seen_at'], name='user_stale')],
+                'indexes': [models.Index(condition=models.Q(('is_guest', True)), fields=['last_seen_at'], name='user_stale'), models.Index(condition=models.Q(('upgraded_at__isnull', False)), fields=['upgraded_at', 'guest_since'], name='user_perm')],
             },
         ),
     ]
