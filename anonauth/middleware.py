@@ -75,7 +75,7 @@ class PermanentUserRequiredMiddleware(LoginRequiredMiddleware):
             return None
         return self.handle_no_permission(request, view_func)
 
-    def handle_no_permission(self, request: HttpRequest, view_func: Any) -> HttpResponseBase:
+    def handle_no_permission(self, request: HttpRequest, view_func: Any) -> Any:
         """Send a visitor to log in and a guest to upgrade, and answer a script in JSON."""
         if wants_json(request):
             return refuse_in_json(request.user)
