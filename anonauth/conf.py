@@ -138,7 +138,7 @@ class Settings:
         timedelta(minutes=10), "How long a merge ticket or a social upgrade's ticket is good."
     )
     guests_allowed: tuple[str, ...] = _setting(
-        (), "What guests are meant to reach: `[METHOD,…] PATTERN  # REASON`, for the access audit."
+        (), "What guests are meant to reach: `[METHOD,…] PATTERN # REASON`, for the access audit."
     )
     last_seen_interval: timedelta = _setting(
         timedelta(hours=1), "`last_seen_at` is written at most once in this time."
