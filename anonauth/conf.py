@@ -151,7 +151,7 @@ class Settings:
         timedelta(days=365), "How long the record of a merge is kept."
     )
     guests_allowed: tuple[str, ...] = _setting(
-        (), "What guests are meant to reach: `[METHOD,…] PATTERN  # REASON`, for the access audit."
+        (), "What guests are meant to reach: `[METHOD,…] PATTERN # REASON`, for the access audit."
     )
     last_seen_interval: timedelta = _setting(
         timedelta(hours=1), "`last_seen_at` is written at most once in this time."

@@ -73,9 +73,10 @@ class PermanentUserRequiredMiddleware(LoginRequiredMiddleware):
             return None
         if is_guest(user) and marked(view_func, request.method or "") is not None:
             return None
-        return self.handle_no_permission(request, view_func)
+        refusal: HttpResponseBase = self.handle_no_permission(request, view_func)
+        return refusal
 
-    def handle_no_permission(self, request: HttpRequest, view_func: Any) -> HttpResponseBase:
+    def handle_no_permission(self, request: HttpRequest, view_func: Any) -> Any:
         """Send a visitor to log in and a guest to upgrade, and answer a script in JSON."""
         if wants_json(request):
             return refuse_in_json(request.user)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.decorators import login_required
+from django.http import HttpResponse
 from django.test import Client
 from django.views import View
 from rest_framework import viewsets
@@ -213,7 +214,8 @@ def test_a_browser_is_sent_to_a_page(accept: str, client: Client) -> None:
 
 def test_a_decision_is_written_on_the_view_and_seen_through_decorators() -> None:
     @guests_allowed(reason="carts are for guests")
-    def view(request: Any) -> None: ...
+    def view(request: Any) -> HttpResponse:
+        return HttpResponse()
 
     assert marked(view, "GET") == "carts are for guests"
     assert marked(login_required(view), "GET") == "carts are for guests"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -202,7 +201,7 @@ def test_a_model_without_a_quota_is_a_mistake_of_the_programmer(guest: Any) -> N
 
 
 @pytest.fixture
-def full(guest: Any) -> Iterator[Any]:
+def full(guest: Any) -> Any:
     write(guest, "one", "two", "three")
     return guest
 

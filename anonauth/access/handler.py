@@ -60,7 +60,7 @@ class ProbeHandler(BaseHandler):
     ) -> Outcome:
         """Send a request to a view whose body is ``place`` and tell how that ended."""
         trial = _Trial(view)
-        namespaces = route.name.split(":")[:-1]
+        namespaces: list[str | None] = [*route.name.split(":")[:-1]]
         self.match = ResolverMatch(
             trial.stand_in(route.callback),
             route.args,

@@ -65,7 +65,7 @@ def _class(callback: Any) -> type | None:
 
 def _layers(callback: Any) -> Iterator[Any]:
     """Yield a view and what can be seen behind it, without deciding what is the view."""
-    waiting, known = [callback], set()
+    waiting, known = [callback], set[int]()
     while waiting and len(known) < 50:
         function = waiting.pop()
         if id(function) in known:

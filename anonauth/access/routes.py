@@ -112,7 +112,8 @@ def _unnamed(pattern: Any) -> tuple[str, ...]:
     regex = getattr(pattern, "regex", None)
     if not isinstance(pattern, RegexPattern) or regex is None or regex.groupindex:
         return ()
-    return ("1",) * regex.groups
+    number: int = regex.groups
+    return ("1",) * number
 
 
 def _groups(regex: re.Pattern[str]) -> dict[str, str]:

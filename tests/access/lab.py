@@ -260,7 +260,8 @@ class ForGuests(GuestRequiredMixin, Plain):
 
 class InTheBody(LoginRequiredMixin, Plain):
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        return self.refuse(request) or body(request)
+        self.refuse(request)
+        return body(request)
 
     def refuse(self, request: HttpRequest) -> None:
         if getattr(request.user, "is_guest", False):

@@ -11,7 +11,8 @@ import random
 import sys
 
 import django
-from django.conf import settings
+
+from tests.access.foreign.projects import PROJECTS, chosen
 
 SEED = 6986241
 
@@ -21,7 +22,7 @@ def main(number: int) -> None:
     django.setup()
     writer = csv.writer(sys.stdout, lineterminator="\n")
     for url, view, method in sample(number):
-        writer.writerow((settings.NAME, url, view, method, "", ""))
+        writer.writerow((chosen(), url, view, method, "", ""))
 
 
 def sample(number: int) -> list[tuple[str, str, str]]:
@@ -29,7 +30,7 @@ def sample(number: int) -> list[tuple[str, str, str]]:
     from anonauth.access.kinds import kind_of
     from anonauth.access.routes import routes
 
-    prefixes = tuple(f"{module}." for module in settings.PROJECT.modules)
+    prefixes = tuple(f"{module}." for module in PROJECTS[chosen()].modules)
     pairs: dict[tuple[str, str], str] = {}
     for route in routes():
         kind = kind_of(route.callback)
@@ -40,10 +41,8 @@ def sample(number: int) -> list[tuple[str, str, str]]:
             handler = f"{route.view}:{kind.handlers.get(method, '')}"
             pairs.setdefault((handler, method), route.pattern)
     population = sorted((url, handler, method) for (handler, method), url in pairs.items())
-    chosen = random.Random(f"{SEED}-{settings.NAME}").sample(
-        population, min(number, len(population))
-    )
-    return sorted(chosen)
+    drawn = random.Random(f"{SEED}-{chosen()}").sample(population, min(number, len(population)))
+    return sorted(drawn)
 
 
 if __name__ == "__main__":

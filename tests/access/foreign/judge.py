@@ -9,8 +9,9 @@ import json
 import sys
 
 import django
-from django.conf import settings
 from django.core.management import call_command
+
+from tests.access.foreign.projects import chosen
 
 
 def main() -> None:
@@ -30,7 +31,7 @@ def main() -> None:
         f"{f.url} {f.view}:{handlers[f.url, f.view, f.method]} {f.method}": [f.verdict, f.reason]
         for f in audit()
     }
-    json.dump({"project": settings.NAME, "verdicts": found}, sys.stdout)
+    json.dump({"project": chosen(), "verdicts": found}, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -336,3 +337,8 @@ SECOND = {
 }
 
 PROJECTS = FIRST | SECOND
+
+
+def chosen() -> str:
+    """Return the name of the project of this process."""
+    return os.environ["FOREIGN_PROJECT"]

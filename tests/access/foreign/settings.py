@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from tests.access.foreign.projects import PROJECTS
+from tests.access.foreign.projects import PROJECTS, chosen
 
-NAME = os.environ["FOREIGN_PROJECT"]
+NAME = chosen()
 PROJECT = PROJECTS[NAME]
 VAR = Path(os.environ.get("FOREIGN_VAR", tempfile.gettempdir()))
 
@@ -69,6 +70,6 @@ DATABASES = {
     "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(VAR / f"{NAME}.sqlite3")}
 }
 if NAME == "oscar":
-    from oscar.defaults import *  # noqa: F403
+    globals().update(vars(import_module("oscar.defaults")))
 
 globals().update(PROJECT.settings)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.apps import apps
-from django.conf import settings
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import URLResolver, include, path
 from django.utils.module_loading import import_string
 
-from tests.access.foreign.projects import PROJECTS, Project
+from tests.access.foreign.projects import PROJECTS, Project, chosen
 
 
-def _included(project: Project) -> list[object]:
-    found = []
+def _included(project: Project) -> list[URLResolver]:
+    found: list[URLResolver] = []
     for prefix, name in project.includes:
         app, colon, attribute = name.partition(":")
         if colon and not attribute:
-            found.append(path(prefix, include(apps.get_app_config(app).urls[0])))
+            config: Any = apps.get_app_config(app)
+            found.append(path(prefix, include(config.urls[0])))
         elif colon:
             found.append(path(prefix, include(import_string(f"{app}.{attribute}"))))
         else:
@@ -24,4 +26,4 @@ def _included(project: Project) -> list[object]:
     return found
 
 
-urlpatterns = [path("admin/", admin.site.urls), *_included(PROJECTS[settings.NAME])]
+urlpatterns = [path("admin/", admin.site.urls), *_included(PROJECTS[chosen()])]

@@ -8,4 +8,4 @@ from anonauth.models import GuestMixin, GuestUserManager
 class User(GuestMixin, AbstractUser):
     """What a project of these packages would have."""
 
-    objects = GuestUserManager()  # type: ignore[misc]
+    objects = GuestUserManager()
