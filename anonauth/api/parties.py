@@ -18,6 +18,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 from rest_framework.request import Request
 
+from anonauth.adapter import get_adapter
 from anonauth.api.answers import offered
 from anonauth.conf import get_settings
 from anonauth.credentials import Credentials, allowed_credentials
@@ -82,7 +83,7 @@ def find_parties(request: Request, data: Mapping[str, Any]) -> Parties:
     if "merge_ticket" in data:
         return _by_ticket(request, data["merge_ticket"])
     if not is_permanent(request.user):
-        raise PermanentUserRequired
+        raise PermanentUserRequired(get_adapter().upgrade_methods())
     for name, kind in proof_fields().items():
         if name in data:
             guest = kind.prove(data[name])

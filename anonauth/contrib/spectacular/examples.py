@@ -78,6 +78,7 @@ MERGE_REPORT: dict[str, Any] = {
             "conflicts": 1,
             "dropped_anonymous": 1,
             "dropped_existing": 0,
+            "also_dropped": 0,
             "choices": ["keep_existing", "keep_anonymous", "combine"],
         }
     ],

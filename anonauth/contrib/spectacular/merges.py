@@ -33,6 +33,7 @@ COUNT_OF = {
     "conflicts": "Rows of the guest that a constraint does not allow beside those of the account.",
     "dropped_anonymous": "Rows of the guest that are deleted.",
     "dropped_existing": "Rows of the account that are deleted.",
+    "also_dropped": "Rows of other tables that hang on those, and are deleted with them.",
 }
 
 REFUSALS = (
