@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.db import Error, connection, connections, transaction
 
 from anonauth.contrib.postgres.identity import as_guest, as_user, as_visitor
@@ -61,10 +62,10 @@ def in_one_transaction() -> list[str]:
                 wrong += [] if writes("his") else ["the user himself"]
             with block():
                 wrong += [name] if writes("not his") else []
-            point = transaction.savepoint()
-            with as_user(permanent):
-                wrong += [] if writes("undone") else ["the user himself, in a savepoint"]
-            transaction.savepoint_rollback(point)
+            with transaction.atomic():
+                with as_user(permanent):
+                    wrong += [] if writes("undone") else ["the user himself, in a savepoint"]
+                transaction.set_rollback(True)
             with block():
                 wrong += [f"{name} after a rollback"] if writes("not his") else []
             if Notice.objects.count() != 1:
@@ -124,9 +125,9 @@ def in_another_task() -> list[str]:
 
     async def both() -> None:
         await asyncio.gather(work(as_user(permanent), True), work(as_guest(), False))
+        await sync_to_async(connections.close_all)()  # those of the thread of async code
 
     asyncio.run(both())
-    connection.close()
     return wrong
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -194,7 +195,8 @@ def test_other_databases_get_the_table_and_no_rule() -> None:
     engine = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
     sqlite: Any = ConnectionHandler({"default": engine})["default"]
     rules = state_of(ROWS, POLICY, RestrictAnonymous(name="thing_trigger"))
-    with sqlite.schema_editor(collect_sql=True) as editor:
+    sqlite.ensure_connection()
+    with closing(sqlite.connection), sqlite.schema_editor(collect_sql=True) as editor:
         model = rules.apps.get_model("rows", "Thing")
         editor.create_model(model)
         for rule in model._meta.constraints:

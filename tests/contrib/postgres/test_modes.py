@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-from django.db import connection
+from asgiref.sync import sync_to_async
+from django.db import connections
 
 from anonauth.contrib.postgres.identity import as_service
 from anonauth.contrib.postgres.refusals import StatementRefused
@@ -139,8 +140,9 @@ def test_async_views_that_take_turns_never_speak_for_each_other(
         return [(await client.get("/rows/async_orm/")).status_code for _ in range(5)]
 
     async def visits() -> list[list[int]]:
-        return await asyncio.gather(*(visit(kind) for kind in KINDS))
+        seen = await asyncio.gather(*(visit(kind) for kind in KINDS))
+        await sync_to_async(connections.close_all)()  # those of the thread of async code
+        return seen
 
     seen = dict(zip(KINDS, asyncio.run(visits()), strict=True))
     assert seen == {kind: [status] * 5 for kind, status in expected.items()}
-    connection.close()

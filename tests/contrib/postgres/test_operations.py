@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -92,7 +93,8 @@ def query_nothing(sql: str) -> None:
 def test_other_databases_are_left_alone() -> None:
     engine = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
     sqlite: Any = ConnectionHandler({"default": engine})["default"]
-    with sqlite.schema_editor(collect_sql=True) as editor:
+    sqlite.ensure_connection()
+    with closing(sqlite.connection), sqlite.schema_editor(collect_sql=True) as editor:
         for operation in (CreateAuthFunctions(), CreateAuthenticatedRole()):
             operation.database_forwards("rows", editor, STATE, STATE)
             operation.database_backwards("rows", editor, STATE, STATE)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection
+from asgiref.sync import sync_to_async
+from django.db import connections
 from django.http import FileResponse, StreamingHttpResponse
 from django.test import RequestFactory
 
@@ -88,11 +89,13 @@ def test_a_file_is_left_to_the_server(tmp_path: Path) -> None:
 def test_an_async_stream_writes_for_its_user_and_for_nobody_else(as_project: None) -> None:
     async def read(kind: str) -> bytes:
         answer: Any = await async_client(people[kind]).get("/rows/async_stream/")
-        return b"".join([chunk async for chunk in answer])
+        try:
+            return b"".join([chunk async for chunk in answer])
+        finally:
+            await sync_to_async(connections.close_all)()  # those of the thread of async code
 
     people = {kind: person(kind) for kind in ("permanent", "guest")}
     assert asyncio.run(read("permanent")) == b"begun written"
     with pytest.raises(StatementRefused):
         asyncio.run(read("guest"))
     assert Notice.objects.count() == 1
-    connection.close()
