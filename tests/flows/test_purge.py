@@ -437,4 +437,5 @@ def test_a_page_is_a_range_of_the_partial_index_and_keys_are_one_parameter() -> 
         rules.allowed([one.key for one in page]).query.get_compiler("default").as_sql()
     )
     assert "= ANY(%s::uuid[])" in sql
-    assert max(len(p) for p in parameters if isinstance(p, list)) == 100
+    (array,) = (p for p in parameters if str(p).startswith("{"))
+    assert str(array).count(",") == 99

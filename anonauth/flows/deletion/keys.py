@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
@@ -18,11 +19,12 @@ else:
 class Keys:
     """Values of a column, as Python has them; the database's form of each is made once."""
 
-    __slots__ = ("_prepared", "values")
+    __slots__ = ("_arrays", "_prepared", "values")
 
     def __init__(self, values: Iterable[Any]) -> None:
         self.values = list(values)
         self._prepared: dict[Any, list[Any]] = {}
+        self._arrays: dict[Any, Any] = {}
 
     def __len__(self) -> int:
         return len(self.values)
@@ -36,6 +38,19 @@ class Keys:
             prepare = field.get_db_prep_value
             self._prepared[kind] = [prepare(value, connection) for value in self.values]
         return self._prepared[kind]
+
+    def array(self, field: Any, connection: Any) -> Any:
+        """Return the values as one parameter of PostgreSQL, to be cast to an array of the column's type."""
+        while field.is_relation:
+            field = field.target_field
+        kind = (connection.alias, field)
+        if kind not in self._arrays:
+            values: Any = self.prepared(field, connection)
+            if all(isinstance(value, int | UUID) for value in values):
+                # Written once. A list is written anew for each statement, and each of its elements looked at.
+                values = f"{{{','.join(map(str, values))}}}"
+            self._arrays[kind] = values
+        return self._arrays[kind]
 
     def chunks(self, using: str, fields: Sequence[Any]) -> Iterator[Keys]:
         """Yield the keys in parts that fit into one statement if each is compared with all of the fields."""
@@ -55,19 +70,21 @@ class AmongKeys(BooleanLookup):
     rhs: Keys
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
-        column, parameters, values = self._sides(compiler, connection)
+        column, parameters = self._column(compiler, connection)
+        values = self.rhs.prepared(self.lhs.output_field, connection)
         return f"{column} IN ({', '.join(['%s'] * len(values))})", (*parameters, *values)
 
     def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
-        column, parameters, values = self._sides(compiler, connection)
+        column, parameters = self._column(compiler, connection)
         kind = self.lhs.output_field.db_type(connection)
-        return f"{column} = ANY(%s::{kind}[])", (*parameters, values)
+        array = self.rhs.array(self.lhs.output_field, connection)
+        return f"{column} = ANY(%s::{kind}[])", (*parameters, array)
 
-    def _sides(self, compiler: Any, connection: Any) -> tuple[str, list[Any], list[Any]]:
+    def _column(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
         if not len(self.rhs):
             raise EmptyResultSet
         column, parameters = self.process_lhs(compiler, connection)
-        return column, list(parameters), self.rhs.prepared(self.lhs.output_field, connection)
+        return column, list(parameters)
 
 
 def among(columns: Iterable[str], keys: Keys) -> Q:
