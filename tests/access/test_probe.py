@@ -185,8 +185,21 @@ def test_an_audit_outside_of_a_transaction_writes_nothing_either() -> None:
 
     assert findings["/effect/insert/", "GET"].verdict == "unknown"
     assert findings["/owner/", "GET"].verdict == "closed"
+    assert findings["/atomic/", "GET"].verdict == "guest"
     assert not Note.objects.exists()
     Note.objects.create(owner=User.objects.create_user("ann"))
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="a mode of SQLite")
+def test_a_project_whose_transactions_begin_as_writers_is_judged_alike(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connection.ensure_connection()
+    monkeypatch.setattr(connection, "transaction_mode", "IMMEDIATE")
+
+    assert found()["/atomic/", "GET"].verdict == "guest"
+    assert connection.transaction_mode == "IMMEDIATE"
 
 
 @pytest.mark.django_db(transaction=True)
