@@ -176,7 +176,8 @@ def _seal_database(stack: ExitStack, alias: str, *, readable: bool) -> None:
         # Behind the wrapper's back too, e.g. by the driver's own cursor.
         stack.enter_context(_query_only(connection))
         # BEGIN IMMEDIATE would want to write.
-        stack.enter_context(swapped(connection, "transaction_mode", None))
+        if hasattr(connection, "transaction_mode"):
+            stack.enter_context(swapped(connection, "transaction_mode", None))
 
 
 @contextmanager
