@@ -23,7 +23,16 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from anonauth.registry import access_libraries
 
-READS = ("SELECT", "SAVEPOINT", "RELEASE SAVEPOINT", "ROLLBACK TO SAVEPOINT", "SHOW", "EXPLAIN")
+#: BEGIN is how Django opens a transaction on SQLite, where query_only is in force.
+READS = (
+    "SELECT",
+    "BEGIN",
+    "SAVEPOINT",
+    "RELEASE SAVEPOINT",
+    "ROLLBACK TO SAVEPOINT",
+    "SHOW",
+    "EXPLAIN",
+)
 LOCKS = (" FOR UPDATE", " FOR NO KEY UPDATE", " FOR SHARE", " FOR KEY SHARE")
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
@@ -166,6 +175,9 @@ def _seal_database(stack: ExitStack, alias: str, *, readable: bool) -> None:
     if connection.vendor == "sqlite":
         # Behind the wrapper's back too, e.g. by the driver's own cursor.
         stack.enter_context(_query_only(connection))
+        # BEGIN IMMEDIATE would want to write.
+        if hasattr(connection, "transaction_mode"):
+            stack.enter_context(swapped(connection, "transaction_mode", None))
 
 
 @contextmanager

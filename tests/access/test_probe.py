@@ -9,11 +9,11 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.core import mail
 from django.core.cache import cache
-from django.db import connection
+from django.db import connection, connections
 from django.test import Client
 
 from anonauth.access.report import Finding, audit
-from anonauth.access.seal import Blocked, sealed
+from anonauth.access.seal import Blocked, sealed, swapped
 from tests.access import lab, libraries
 from tests.testapp.models import Note
 
@@ -185,8 +185,18 @@ def test_an_audit_outside_of_a_transaction_writes_nothing_either() -> None:
 
     assert findings["/effect/insert/", "GET"].verdict == "unknown"
     assert findings["/owner/", "GET"].verdict == "closed"
+    assert findings["/atomic/", "GET"].verdict == "guest"
     assert not Note.objects.exists()
     Note.objects.create(owner=User.objects.create_user("ann"))
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="a mode of SQLite")
+def test_a_project_whose_transactions_begin_as_writers_is_judged_alike() -> None:
+    connection.ensure_connection()
+    with swapped(connections["default"], "transaction_mode", "IMMEDIATE"):
+        assert found()["/atomic/", "GET"].verdict == "guest"
+        assert connection.transaction_mode == "IMMEDIATE"
 
 
 @pytest.mark.django_db(transaction=True)

@@ -68,7 +68,10 @@ def assert_refusal(answer: Any, status: int, code: str) -> None:
         for fault in faults:
             assert set(fault) == {"code", "message"}
             assert all(isinstance(text, str) and text for text in fault.values())
-    assert set(body) <= {"code", "detail", "fields", "attempts_left", "merge_ticket"}
+    assert set(body) <= {
+        *("code", "detail", "fields", "attempts_left", "merge_ticket"),
+        *("upgrade_methods", "limit"),
+    }
     assert_private(answer)
 
 
