@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.apps import apps
+from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -53,7 +54,7 @@ class JWTCredentials(Credentials):
 
     def forget(self, user: Any) -> None:
         """Blacklist all outstanding tokens, before a delete makes them ownerless: one SELECT, one INSERT."""
-        self.forget_many(type(user)._base_manager.filter(pk=user.pk))
+        self.forget_many(get_user_model()._base_manager.filter(pk=user.pk))
 
     def forget_many(self, users: QuerySet[Any]) -> None:
         """Blacklist all outstanding tokens of many users that have not expired: one SELECT, one INSERT."""
