@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -68,7 +69,9 @@ class MergeReport:
     def as_dict(self) -> dict[str, Any]:
         """Return the report as JSON has it; :meth:`from_dict` reads it again."""
         body = asdict(self)
-        body["merged_at"] = self.merged_at.isoformat() if self.merged_at else None
+        # As Django REST framework prints the other times of an answer.
+        moment = self.merged_at.isoformat() if self.merged_at else None
+        body["merged_at"] = re.sub(r"\+00:00$", "Z", moment) if moment else None
         return body
 
     @classmethod

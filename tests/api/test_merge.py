@@ -10,6 +10,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from rest_framework.utils.encoders import JSONEncoder
 
 from anonauth.adapter import Adapter
 from anonauth.contrib.simplejwt.tokens import issue
@@ -97,7 +98,9 @@ def test_a_client_previews_and_merges_with_the_choice_of_the_person(
     body = done.json()
     assert (body["guest_id"], body["account_id"]) == (str(guest[0].pk), str(ann.pk))
     assert relation(body)["rule"] == choice
-    assert body["merged_at"] is not None
+    moment = MergeRecord.objects.get().merged_at
+    assert body["merged_at"] == JSONEncoder().default(moment)
+    assert body["merged_at"].endswith("Z")
     assert set(body) == {"guest_id", "account_id", "relations", "conflicts", "merged_at"}
     assert cart_of(ann) == cart
     assert Note.objects.get().owner == ann

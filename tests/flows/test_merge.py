@@ -363,7 +363,18 @@ def test_the_record_says_who_when_how_and_how_many(guest: Any, account: Any) -> 
     assert record.method == "support"
     assert before <= record.merged_at <= timezone.now()
     assert record.report["relations"][0]["moved"] == 1
+    assert record.report["merged_at"].endswith("Z")
     assert MergeReport.from_dict(record.report) == report
+
+
+def test_a_record_with_another_notation_of_the_time_is_read(guest: Any, account: Any) -> None:
+    report = merge(guest=guest, into=account)
+    record = MergeRecord.objects.get()
+    record.report["merged_at"] = record.merged_at.isoformat()
+    assert record.report["merged_at"].endswith("+00:00")
+    record.save()
+
+    assert merge(guest=guest, into=account) == report
 
 
 def test_records_are_forgotten_after_their_time(guest: Any, account: Any, settings: Any) -> None:
