@@ -173,6 +173,8 @@ def _chosen(
         offered = rules[name].choices if name in rules else ()
         if wanted not in offered:
             message = gettext("There is no such choice.")
+            if offered:
+                message = gettext("Choose one of: %(kinds)s.") % {"kinds": ", ".join(offered)}
             raise InvalidInput(
                 {f"choices.{name}": [{"code": "invalid_choice", "message": message}]}
             )

@@ -340,6 +340,23 @@ def test_a_choice_that_is_not_offered_is_refused(
     assert User.objects.filter(pk=guest[0].pk).exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (CART, "Choose one of: keep_existing, keep_anonymous, combine."),
+        ("belongings.Review.user", "There is no such choice."),
+    ],
+)
+def test_who_chooses_what_is_not_offered_is_told_what_is(
+    ann: Any, guest: Any, name: str, message: str
+) -> None:
+    body = {"refresh": guest[1].tokens["refresh"], "choices": {name: "burn"}}
+
+    fields = client_of(ann).post("merge/", body).json()["fields"]
+
+    assert fields == {f"choices.{name}": [{"code": "invalid_choice", "message": message}]}
+
+
 # --- what stands in the way
 
 
