@@ -113,7 +113,8 @@ class MergeRule:
     ``on_conflict``
         What becomes of two rows that a unique constraint does not allow side by side: :data:`keep_existing_row`,
         :data:`keep_anonymous_row`, :func:`keep_newest`, :func:`add_up`, or a callable that gets two querysets with the
-        rows in question and leaves no such pair. Without one they are a conflict, and nothing is merged.
+        rows in question and leaves no such pair. Without one they are a conflict, and nothing is merged; but of two
+        links of a many-to-many relation, whose table Django makes, the account's stays.
     ``choice``
         Whether the person may choose another strategy: True, or those that are offered.
     ``label``

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -112,7 +112,8 @@ def rules_in_force() -> dict[str, MergeRule]:
     Raises:
         ImproperlyConfigured: a rule names no relation, or one that never moves.
     """
-    rules = {relation.name: usual_rule(relation) for relation in user_relations()}
+    usual = {relation.name: usual_rule(relation) for relation in user_relations()}
+    rules = dict(usual)
     for rule in project_rules():
         for name in names_of(rule):
             if name not in rules:
@@ -120,6 +121,8 @@ def rules_in_force() -> dict[str, MergeRule]:
             if never_moved(name):
                 raise ImproperlyConfigured(f"{name} is never moved: {never_moved(name)}")
             rules[name] = rule
+            if rule.on_conflict is None:
+                rules[name] = replace(rule, on_conflict=usual[name].on_conflict)
     return rules
 
 

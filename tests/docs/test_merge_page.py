@@ -15,7 +15,7 @@ from django.contrib.auth import get_user_model
 from anonauth import merge_rules
 from anonauth.contrib.simplejwt.tokens import issue
 from anonauth.exceptions import MergeConflict
-from anonauth.merge_rules import MergeRule, declared
+from anonauth.merge_rules import MergeRule, Strategy, declared
 from anonauth.merging.plan import LEFT, NEVER_MOVED, names_of
 from anonauth.merging.report import RelationReport
 from anonauth.models import MergeRecord
@@ -178,7 +178,7 @@ def test_the_examples_of_rules_declare_what_they_name() -> None:
         run(block)
     assert [(rule.relation, rule.choices) for rule in declared] == [
         ("belongings.Review.user", ()),
-        ("belongings.Product.wished_by", ()),
+        ("belongings.Product.wished_by", tuple(Strategy)),
         ("profiles.Profile.user", ()),
         ("editor.Layout.user", ()),
         ("tracking.Visit.user", ()),

@@ -65,6 +65,7 @@ def test_rules_of_the_adapter_and_callables_are_told(rules: list[MergeRule]) -> 
         MergeRule("belongings.Review.user", combine, on_conflict=listed),  # type: ignore[arg-type]
         MergeRule("belongings.Note.author", printed),  # type: ignore[arg-type]
         MergeRule("belongings.Note.editor", leave("It was his.")),
+        MergeRule("belongings.Team.members", choice=True),
     ]
     found = listed()
 
@@ -72,6 +73,8 @@ def test_rules_of_the_adapter_and_callables_are_told(rules: list[MergeRule]) -> 
     assert found["belongings.Review.user"]["on_conflict"] == f"{__name__}.listed"
     assert found["belongings.Note.author"]["rule"] == f"{__name__}.printed"
     assert found["belongings.Note.editor"]["reason"] == "It was his."
+    assert found["belongings.Team.members"]["declared_by"] == "adapter"
+    assert found["belongings.Team.members"]["on_conflict"] == "keep_existing_row"
 
 
 def test_people_read_a_table() -> None:

@@ -15,6 +15,7 @@ from anonauth.merge_rules import (
     combine,
     declared,
     keep_anonymous,
+    keep_anonymous_row,
     keep_existing,
     keep_existing_row,
     keep_newest,
@@ -65,6 +66,34 @@ def test_links_that_are_there_twice_are_one(name: str) -> None:
     rule = planned(name).rule
 
     assert (rule.strategy, rule.on_conflict) == (combine, keep_existing_row)
+
+
+@pytest.mark.parametrize("name", ["belongings.Team.members", "testapp.User.friends:reverse"])
+def test_links_that_are_there_twice_stay_one_where_a_rule_says_nothing_of_them(
+    name: str, rules: list[MergeRule]
+) -> None:
+    rules.append(MergeRule(name, choice=True, label="Links"))
+    rule = planned(name).rule
+    assert (rule.on_conflict, rule.choices, rule.label) == (
+        keep_existing_row,
+        tuple(Strategy),
+        "Links",
+    )
+    rules[:] = [MergeRule(name, on_conflict=keep_anonymous_row)]
+
+    assert planned(name).rule.on_conflict == keep_anonymous_row
+
+
+@pytest.mark.parametrize(
+    "name", ["belongings.CartItem.user", "belongings.Profile.user", "belongings.Club.members"]
+)
+def test_no_resolver_is_invented_where_the_rows_are_more_than_links(
+    name: str, rules: list[MergeRule]
+) -> None:
+    rules.append(MergeRule(name, combine))
+    column = "belongings.Membership.user" if name == "belongings.Club.members" else name
+
+    assert planned(column).rule.on_conflict is None
 
 
 def test_an_apps_rule_is_stronger_than_the_usual_one_and_says_who_declared_it() -> None:

@@ -91,7 +91,7 @@ def _callable(function: Any) -> str:
 def _source(rule: MergeRule) -> str:
     if rule.declared_in:
         return rule.declared_in
-    return "adapter" if rule in list(project_rules()) else ""
+    return "adapter" if rule.relation in {one.relation for one in project_rules()} else ""
 
 
 def _table(found: list[dict[str, Any]]) -> Iterator[str]:
