@@ -33,7 +33,7 @@ def cart_choices(report: MergeReport) -> list[offer.CartChoice]:
 @register.filter
 def settled(rows: Iterable[tuple[RelationReport, Any]]) -> list[RelationReport]:
     """Return the relations about which there is nothing to choose, e.g. because the account's cart is empty."""
-    return [relation for relation, field in rows if field is None or not relation.existing]
+    return [relation for relation, field in rows if field is None]
 
 
 @register.simple_tag

@@ -6,10 +6,12 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils.translation import override
 
 from anonauth.adapter import Adapter
 from anonauth.exceptions import MergeConflict
@@ -90,6 +92,34 @@ def test_it_offers_the_choices_of_the_rules_and_no_others(asked: Guest) -> None:
     assert labels == ["Only what is in the account", "Only what I have here", "Both together"]
     ids = re.findall(r'id="(id_[^"]*)"', answer.content.decode())
     assert len(set(ids)) == 3
+
+
+def test_it_asks_nothing_about_what_only_the_guest_has(guest: Guest) -> None:
+    ann = account()
+    put_into_cart(guest.row, p1=3)
+    by_password(guest)
+
+    answer = guest.get(PAGE)
+
+    assert "cart items: 1 here, 0 in the account" in text_of(answer)
+    assert radios(answer) == []
+    press(guest, ann, "merge")
+    assert cart_of(ann) == {1: 3}
+
+
+def test_it_speaks_the_language_of_the_request(asked: Guest) -> None:
+    with override("de"):
+        text = text_of(asked.get(PAGE))
+
+    assert "Sie sind bei dem Konto ann (ann@example.com) angemeldet." in text
+    assert "cart items: 2 hier, 2 im Konto" in text
+
+
+def test_an_account_without_an_address_is_shown_by_its_name(asked: Guest, ann: Any) -> None:
+    User.objects.filter(pk=ann.pk).update(email="")
+    EmailAddress.objects.filter(user=ann).delete()
+
+    assert "You are signed in to the account ann. Before" in text_of(asked.get(PAGE))
 
 
 def test_names_cannot_smuggle_markup_into_it(asked: Guest, ann: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from allauth.account.adapter import get_adapter as get_account_adapter
 from allauth.account.utils import user_display
@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.cache import patch_cache_control
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views import View
 from django.views.decorators.clickjacking import xframe_options_deny
@@ -25,16 +26,30 @@ from anonauth.contrib.allauth.pages import refused
 from anonauth.credentials import SessionCredentials
 from anonauth.exceptions import AnonauthError
 from anonauth.flows.merge import merge, preview_merge
-from anonauth.merging.report import MergeReport
+from anonauth.merging.report import MergeReport, RelationReport
 from anonauth.models import is_permanent
 from anonauth.offers import forget
 from anonauth.refusals import refuse
 
+COUNTED = ("label", "anonymous", "existing")
 LABELS = {
     "combine": _("Both together"),
     "keep_anonymous": _("Only what I have here"),
     "keep_existing": _("Only what is in the account"),
 }
+
+
+class Row(NamedTuple):
+    """A relation on the page, and the field of its choices, or None."""
+
+    relation: RelationReport
+    field: forms.BoundField | None
+
+    @property
+    def sentence(self) -> str:
+        """How many rows each side has."""
+        sentence = gettext("%(label)s: %(anonymous)s here, %(existing)s in the account")
+        return sentence % {name: getattr(self.relation, name) for name in COUNTED}
 
 
 class ChoicesForm(forms.Form):
@@ -57,11 +72,20 @@ class ChoicesForm(forms.Form):
         """What was chosen, by the name of the relation; nothing where nothing was."""
         return {name: choice for name, choice in self.cleaned_data.items() if choice}
 
-    def rows(self, report: MergeReport) -> Iterator[tuple[Any, Any]]:
-        """Yield each relation in which something would move, and its field or None."""
+    def rows(self, report: MergeReport) -> Iterator[Row]:
+        """Yield each relation in which something would move, and its field where both sides have rows."""
         for relation in report.relations:
             if relation.rule != "leave":
-                yield relation, self[relation.name] if relation.name in self.fields else None
+                asks = relation.existing and relation.name in self.fields
+                yield Row(relation, self[relation.name] if asks else None)
+
+
+def signed_in(account: str, email: str | None) -> str:
+    """Return the sentence that says whom the browser is signed in as."""
+    if not email:
+        return gettext("You are signed in to the account %(account)s.") % {"account": account}
+    sentence = gettext("You are signed in to the account %(account)s (%(email)s).")
+    return sentence % {"account": account, "email": email}
 
 
 # SECURITY: the click is what hands the data over. Not from a form elsewhere, not through a frame; also where the
@@ -153,9 +177,12 @@ class MergeOfferView(View):
             refuse(error.code, self.request)
         report = preview_merge(guest=self.guest, into=self.request.user)
         form = ChoicesForm(report) if form is None else form
+        account = user_display(self.request.user)
+        email = get_adapter().email_of(self.request.user)
         context = {
-            "account": user_display(self.request.user),
-            "email": get_adapter().email_of(self.request.user),
+            "account": account,
+            "email": email,
+            "signed_in": signed_in(account, email),
             "error": None if error is None else error.message,
             "form": form,
             "report": report,
