@@ -20,7 +20,11 @@ MARKERS = {"_", "gettext", "gettext_lazy", "pgettext", "ngettext"}
 STRING = r'((?:"(?:[^"\\]|\\.)*"\s*)+)'
 
 
-def marked() -> Iterator[str]:
+#: One text, or one for the singular and one for the plural.
+Texts = tuple[str, ...]
+
+
+def marked() -> Iterator[Texts]:
     """Yield the strings of the package that are marked for translation."""
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -29,20 +33,28 @@ def marked() -> Iterator[str]:
                 and isinstance(node.func, ast.Name)
                 and node.func.id in MARKERS
             ):
-                yield ast.literal_eval(node.args[0])
+                forms = 2 if node.func.id == "ngettext" else 1
+                yield tuple(ast.literal_eval(text) for text in node.args[:forms])
     for path in PACKAGE.rglob("templates/**/*.*"):
         text = path.read_text("utf-8")
         assert "{% blocktrans" not in text, "teach this test about it"
-        yield from re.findall(r'{% translate "([^"]+)" %}', text)
+        found = re.findall(r"""{% translate (?:"([^"]+)"|'([^']+)') %}""", text)
+        assert len(found) == text.count("{% translate "), "teach this test about it"
+        yield from ((double or single,) for double, single in found)
 
 
-def entries(catalog: Path) -> dict[str, str]:
+def entries(catalog: Path) -> dict[Texts, Texts]:
     """Return the messages of a .po file, without its header."""
-    found = re.findall(
-        rf"^msgid {STRING}^msgstr {STRING}", catalog.read_text("utf-8"), re.MULTILINE
-    )
-    texts = [(joined(source), joined(target)) for source, target in found]
-    return {source: target for source, target in texts if source}
+    keys, values = rf"^msgid(?:_plural)? {STRING}", rf"^msgstr(?:\[\d\])? {STRING}"
+    found = re.findall(rf"((?:{keys})+)((?:{values})+)", catalog.read_text("utf-8"), re.MULTILINE)
+    texts = [
+        (
+            tuple(joined(one) for one in re.findall(keys, sources, re.MULTILINE)),
+            tuple(joined(one) for one in re.findall(values, targets, re.MULTILINE)),
+        )
+        for sources, _, targets, _ in found
+    ]
+    return {sources: targets for sources, targets in texts if sources != ("",)}
 
 
 def joined(literals: str) -> str:
@@ -61,28 +73,33 @@ def test_there_are_a_german_and_a_french_catalog() -> None:
 @pytest.mark.parametrize("catalog", CATALOGS, ids=ids)
 def test_each_marked_string_is_translated_and_no_other(catalog: Path) -> None:
     assert set(entries(catalog)) == set(marked())
-    assert all(entries(catalog).values())
+    for sources, targets in entries(catalog).items():
+        assert len(targets) == len(sources)
+        assert all(targets), sources
     text = catalog.read_text("utf-8")
     assert "fuzzy" not in text
     assert "#~" not in text
-    assert "msgid_plural" not in text, "teach this test about it"
 
 
 @pytest.mark.parametrize("catalog", CATALOGS, ids=ids)
 def test_placeholders_survive_the_translation(catalog: Path) -> None:
-    placeholder = re.compile(r"%\(\w+\)s|\{[^}]*\}")
-    for source, target in entries(catalog).items():
-        assert sorted(placeholder.findall(source)) == sorted(placeholder.findall(target))
+    placeholder = re.compile(r"%\(\w+\)[sd]|\{[^}]*\}")
+    for sources, targets in entries(catalog).items():
+        for source, target in zip(sources, targets, strict=True):
+            assert sorted(placeholder.findall(source)) == sorted(placeholder.findall(target))
 
 
 @pytest.mark.parametrize("catalog", CATALOGS, ids=ids)
 def test_the_compiled_catalog_is_up_to_date(catalog: Path) -> None:
     with catalog.with_suffix(".mo").open("rb") as file:
         compiled = gettext.GNUTranslations(file)
-    for source, target in entries(catalog).items():
-        assert compiled.gettext(source) == target
-    known = set(vars(compiled)["_catalog"]) - {""}
-    assert known == set(entries(catalog))
+    for sources, targets in entries(catalog).items():
+        if len(sources) == 1:
+            assert compiled.gettext(*sources) == targets[0]
+        else:
+            assert (compiled.ngettext(*sources, 1), compiled.ngettext(*sources, 2)) == targets
+    known = {key if isinstance(key, str) else key[0] for key in vars(compiled)["_catalog"]}
+    assert known == {"", *(sources[0] for sources in entries(catalog))}
 
 
 def test_a_refusal_speaks_the_language_of_the_request() -> None:
