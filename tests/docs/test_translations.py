@@ -19,7 +19,6 @@ CATALOGS = sorted((PACKAGE / "locale").glob("*/LC_MESSAGES/django.po"))
 MARKERS = {"_", "gettext", "gettext_lazy", "pgettext", "ngettext"}
 STRING = r'((?:"(?:[^"\\]|\\.)*"\s*)+)'
 
-
 #: One text, or one for the singular and one for the plural.
 Texts = tuple[str, ...]
 
@@ -95,9 +94,10 @@ def test_the_compiled_catalog_is_up_to_date(catalog: Path) -> None:
         compiled = gettext.GNUTranslations(file)
     for sources, targets in entries(catalog).items():
         if len(sources) == 1:
-            assert compiled.gettext(*sources) == targets[0]
+            assert (compiled.gettext(sources[0]),) == targets
         else:
-            assert (compiled.ngettext(*sources, 1), compiled.ngettext(*sources, 2)) == targets
+            one, many = (compiled.ngettext(sources[0], sources[1], number) for number in (1, 2))
+            assert (one, many) == targets
     known = {key if isinstance(key, str) else key[0] for key in vars(compiled)["_catalog"]}
     assert known == {"", *(sources[0] for sources in entries(catalog))}
 

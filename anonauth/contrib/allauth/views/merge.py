@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from allauth.account.adapter import get_adapter as get_account_adapter
 from allauth.account.utils import user_display
@@ -39,11 +40,15 @@ LABELS = {
 }
 
 
-class Row(NamedTuple):
-    """A relation on the page, and the field of its choices, or None."""
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A relation on the page, and the field of its choices, or None; templates may unpack it."""
 
     relation: RelationReport
     field: forms.BoundField | None
+
+    def __iter__(self) -> Iterator[RelationReport | forms.BoundField | None]:
+        yield from (self.relation, self.field)
 
     @property
     def sentence(self) -> str:
