@@ -100,8 +100,9 @@ def test_every_code_is_among_the_answers_of_its_status(schema: dict[str, Any]) -
         if int(status) >= 400
         for example in response["content"]["application/json"]["examples"].values()
     }
-    # Quotas are on rows of a project's own, so only its own endpoints answer with this one.
-    assert set(STATUS.items()) - shown == {("quota_exceeded", 403)}
+    # Quotas and row-level security are on rows of a project's own, so only its own endpoints answer with these.
+    own = {("quota_exceeded", 403), ("database_refused", 403)}
+    assert set(STATUS.items()) - shown == own
 
 
 def test_every_example_is_valid(schema: dict[str, Any]) -> None:
