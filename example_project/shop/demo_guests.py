@@ -10,7 +10,7 @@ from django.utils import timezone
 from example_project.accounts.models import User
 from example_project.shop.models import CartItem, Order, Product
 
-PREFIX = "demo-guest-"
+PREFIX = "demo-guest-seen-"
 
 # days since the last visit, things in the cart, things on the wish list
 GUESTS = [

@@ -74,7 +74,7 @@ def _life(
         user.is_guest, user.upgraded_at = False, leaves
         user.email = f"{user.username}@example.com"
         return [user] if way == "upgraded" else []
-    gone = seen + timedelta(days=KEPT, hours=chance.uniform(0, 24))
+    gone = seen + timedelta(days=KEPT)
     if gone < now:
         tallies[_day(gone), "purged", ""] += 1
         tallies[_day(since), "departed", "purged"] += 1
