@@ -44,8 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if on_postgres and codes.get("SQLite") != 2:  # 2: interrupted by the user
         failed = "SQLite" if codes.get("SQLite") else ""
         with _postgres_url() as url:
+            rest = ["-m", "not demo"] if both else pytest_arguments
             codes["PostgreSQL"] = _pytest(
-                "PostgreSQL", pytest_arguments, TEST_DATABASE_URL=url, TEST_RUN_FAILED=failed
+                "PostgreSQL", rest, TEST_DATABASE_URL=url, TEST_RUN_FAILED=failed
             )
     return max(codes.values())
 

@@ -11,7 +11,7 @@ from selenium.webdriver.common.by import By
 from tests.example_project import demo
 from tests.example_project.steps import add_to_cart, count_on_cart, find
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.demo, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

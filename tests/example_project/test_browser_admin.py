@@ -12,7 +12,7 @@ from selenium.webdriver.support.ui import Select
 from tests.example_project import demo
 from tests.example_project.steps import find
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.demo, pytest.mark.slow]
 # As the demo prints them.
 STAFF, PASSWORD = "staff@example.com", "salt-and-seagulls"
 STATISTICS = "/admin/anonauth/dailytally/"

@@ -19,7 +19,7 @@ from tests.example_project.steps import (
     place_order,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.demo, pytest.mark.slow]
 
 CUSTOMER = "customer@example.com"
 PASSWORD = "salt-and-seagulls"

@@ -20,7 +20,7 @@ from tests.example_project.steps import (
 )
 from tests.services import oidc
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.demo, pytest.mark.slow]
 
 CART = [("Enamel mug", 1), ("Diamond kite", 1)]
 TOTAL = "41.00"

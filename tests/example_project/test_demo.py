@@ -14,7 +14,7 @@ import pytest
 
 from tests.example_project import demo
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.demo, pytest.mark.slow]
 
 
 def test_the_demo_prepares_its_database_and_names_the_accounts(tmp_path: Path) -> None:
