@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -105,6 +106,22 @@ def test_it_asks_nothing_about_what_only_the_guest_has(guest: Guest) -> None:
     assert radios(answer) == []
     press(guest, ann, "merge")
     assert cart_of(ann) == {1: 3}
+
+
+def test_a_template_of_the_project_reads_what_the_context_has(
+    asked: Guest, settings: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "anonauth").mkdir()
+    (tmp_path / "anonauth" / "merge.html").write_text(
+        "{{ signed_in }}{% for relation, field in rows %}|{{ relation.name }} {{ field.value }}{% endfor %}"
+    )
+    (engine,) = settings.TEMPLATES
+    settings.TEMPLATES = [{**engine, "DIRS": [tmp_path]}]
+
+    signed_in, *rows = asked.get(PAGE).content.decode().split("|")
+
+    assert signed_in == "You are signed in to the account ann (ann@example.com)."
+    assert rows == [f"{CART} combine", "testapp.Note.owner "]
 
 
 def test_it_speaks_the_language_of_the_request(asked: Guest) -> None:

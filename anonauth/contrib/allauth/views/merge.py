@@ -42,13 +42,16 @@ LABELS = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A relation on the page, and the field of its choices, or None; templates may unpack it."""
+    """A relation on the page, and the field of its choices, or None; templates unpack it as a pair."""
 
     relation: RelationReport
     field: forms.BoundField | None
 
     def __iter__(self) -> Iterator[RelationReport | forms.BoundField | None]:
         yield from (self.relation, self.field)
+
+    def __len__(self) -> int:
+        return 2
 
     @property
     def sentence(self) -> str:
