@@ -55,6 +55,12 @@ def test_the_test_project_is_clean() -> None:
     assert ids() == []
 
 
+def test_links_that_are_there_twice_need_no_resolver_of_a_rule(adapter: Rules) -> None:
+    adapter(MergeRule("belongings.Team.members", choice=True))
+
+    assert ids() == []
+
+
 @pytest.mark.parametrize(
     "name",
     ["belongings.CartItem.owner", "belongings.Plugin.user", "nothing", "belongings.CartItem"],

@@ -58,6 +58,20 @@ def merged(guest: Any, account: Any) -> Any:
     return done.relations[0]
 
 
+def test_a_rule_that_only_offers_a_choice_makes_no_conflict_of_links(
+    guest: Any, account: Any, rules: list[MergeRule]
+) -> None:
+    rules.append(MergeRule("belongings.Team.members", choice=True))
+    both, his = m.Team.objects.create(), m.Team.objects.create()
+    both.members.add(guest, account)
+    his.members.add(guest)
+
+    report = merged(guest, account)
+
+    assert (report.moved, report.dropped_anonymous, len(report.choices)) == (1, 1, 3)
+    assert [list(team.members.all()) for team in (both, his)] == [[account], [account]]
+
+
 @pytest.mark.parametrize(
     ("strategy", "left"),
     [(keep_existing, {1: 3}), (keep_anonymous, {1: 2, 2: 1})],
