@@ -193,10 +193,11 @@ def test_an_audit_outside_of_a_transaction_writes_nothing_either() -> None:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="a mode of SQLite")
 def test_a_project_whose_transactions_begin_as_writers_is_judged_alike() -> None:
-    connection.ensure_connection()
-    with swapped(connections["default"], "transaction_mode", "IMMEDIATE"):
+    wrapper: Any = connections["default"]
+    wrapper.ensure_connection()
+    with swapped(wrapper, "transaction_mode", "IMMEDIATE"):
         assert found()["/atomic/", "GET"].verdict == "guest"
-        assert connection.transaction_mode == "IMMEDIATE"
+        assert wrapper.transaction_mode == "IMMEDIATE"
 
 
 @pytest.mark.django_db(transaction=True)
