@@ -16,8 +16,8 @@ from django.db.models import QuerySet
 from anonauth import audit
 from anonauth.adapter import Adapter, get_adapter
 from anonauth.credentials import allowed_credentials
-from anonauth.flows.deletion import CollectorPlan, Plan, plan_deletion
-from anonauth.flows.deletion.keys import Keys, among
+from anonauth.deletion import CollectorPlan, Plan, plan_deletion
+from anonauth.deletion.keys import Keys, among
 from anonauth.models import DailyTally
 from anonauth.registry import purge_preparations
 from anonauth.signals import guest_purged

@@ -15,6 +15,7 @@ from django.utils import timezone
 from anonauth import audit
 from anonauth.adapter import get_adapter
 from anonauth.credentials import allowed_credentials
+from anonauth.deletion import delete_rows
 from anonauth.exceptions import (
     MergeConflict,
     NotAnonymous,
@@ -22,7 +23,6 @@ from anonauth.exceptions import (
     UserInactive,
     UserNotFound,
 )
-from anonauth.flows.deletion import delete_rows
 from anonauth.merging.ledger import Ledger
 from anonauth.merging.outlook import look
 from anonauth.merging.plan import plan

@@ -12,8 +12,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from anonauth.conf import get_settings
-from anonauth.flows.deletion import delete_rows
-from anonauth.flows.deletion.keys import Keys, among
+from anonauth.deletion import delete_rows
+from anonauth.deletion.keys import Keys, among
 from anonauth.models import MergeRecord, PendingUpgrade, SignInKey
 from anonauth.registry import expired_rows
 

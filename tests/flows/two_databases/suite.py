@@ -12,7 +12,7 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.utils import timezone
 
-from anonauth.flows.deletion import count_rows, delete_rows
+from anonauth.deletion import count_rows, delete_rows
 from anonauth.models import DailyTally, PendingUpgrade, SignInKey, Watermark
 from tests.testapp.models import Note, Receipt, Tag
 

@@ -18,7 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from anonauth.flows.deletion import CollectorPlan, count_rows, delete_rows, plan_deletion
+from anonauth.deletion import CollectorPlan, count_rows, delete_rows, plan_deletion
 from tests.relations import models as kinds
 
 pytestmark = pytest.mark.django_db

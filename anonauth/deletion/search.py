@@ -9,7 +9,7 @@ from typing import Any
 from django.db import connections
 from django.db.models import QuerySet
 
-from anonauth.flows.deletion.graph import (
+from anonauth.deletion.graph import (
     UNSEEN,
     Action,
     Model,
@@ -22,8 +22,8 @@ from anonauth.flows.deletion.graph import (
     relations_to,
     sends_signals,
 )
-from anonauth.flows.deletion.keys import Keys, among
-from anonauth.flows.deletion.plan import Plan
+from anonauth.deletion.keys import Keys, among
+from anonauth.deletion.plan import Plan
 
 
 class NeedsCollector(Exception):

@@ -12,13 +12,13 @@ from django.db import transaction
 from django.db.models import ProtectedError, QuerySet, RestrictedError
 from django.db.models.signals import ModelSignal, post_delete, pre_delete
 
-from anonauth.flows.deletion.graph import Model
-from anonauth.flows.deletion.keys import Keys, among
+from anonauth.deletion.graph import Model
+from anonauth.deletion.keys import Keys, among
 
 
 @dataclass(slots=True)
 class Plan:
-    """The rows that a deletion concerns; :mod:`anonauth.flows.deletion.search` finds them."""
+    """The rows that a deletion concerns; :mod:`anonauth.deletion.search` finds them."""
 
     origin: QuerySet[Any]
     using: str

@@ -14,9 +14,9 @@ import django
 from django.db.models import QuerySet
 from django.db.models.deletion import Collector
 
-from anonauth.flows.deletion.graph import is_plain
-from anonauth.flows.deletion.plan import Plan
-from anonauth.flows.deletion.search import NeedsCollector, Search
+from anonauth.deletion.graph import is_plain
+from anonauth.deletion.plan import Plan
+from anonauth.deletion.search import NeedsCollector, Search
 
 __all__ = ["CollectorPlan", "Plan", "count_rows", "delete_rows", "plan_deletion"]
 
