@@ -8,6 +8,7 @@ from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Warning, register
 
 from anonauth.checks import sound_settings
+from anonauth.deletion.graph import FORBIDS, action_of
 from anonauth.merge_rules import (
     AddUp,
     KeepNewest,
@@ -18,7 +19,6 @@ from anonauth.merge_rules import (
     declared,
 )
 from anonauth.merging.constraints import unique_keys
-from anonauth.merging.fallout import action_of
 from anonauth.merging.plan import (
     OTHER_DATABASE,
     Planned,
@@ -137,7 +137,7 @@ def _fault(rule: MergeRule, relation: UserRelation) -> str | None:
 def _leave_fault(strategy: Leave, relation: UserRelation) -> str | None:
     if not strategy.reason:
         return "leave() needs a reason."
-    if not relation.type_field and action_of(relation.field) in {"protect", "restrict"}:
+    if not relation.type_field and action_of(relation.field) in FORBIDS:
         return "on_delete keeps the guest from being deleted, and so from being merged."
     return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import cache
@@ -46,7 +46,12 @@ for _name, _found in {
     if hasattr(models, _name):
         ACTIONS[getattr(models, _name)] = _found
 
+#: What Django's collector does not look at.
 UNSEEN = {Action.IGNORE, Action.DATABASE_CASCADE, Action.DATABASE_SET}
+#: Whoever does it, Django or the database.
+CASCADES = {Action.CASCADE, Action.DATABASE_CASCADE}
+SETS = {Action.SET, Action.DATABASE_SET}
+FORBIDS = {Action.PROTECT, Action.RESTRICT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,32 +73,47 @@ class Relation:
         """The name of the foreign key, for messages."""
         return f"{self.model.__name__}.{self.field.name}"
 
-    def new_value(self) -> Callable[[], Any] | Any:
-        """Return what SET, SET_NULL or SET_DEFAULT write, or a function that is asked only if there is a row."""
-        on_delete = self.field.remote_field.on_delete
-        if on_delete is models.SET_DEFAULT:
-            return self.field.get_default
-        if on_delete is models.SET_NULL or not hasattr(on_delete, "deconstruct"):
-            return None
-        return on_delete.deconstruct()[1][0]
+
+def columns_to(model: Model) -> Iterator[Any]:
+    """Yield the foreign keys, of all tables, that refer to a model, its parents included, in Django's order."""
+    # internal: what Django's own collector walks
+    found: Iterable[Any] = get_candidate_relations_to_delete(model._meta)
+    return (relation.field for relation in found)
 
 
 @cache
 def relations_to(model: Model) -> tuple[Relation, ...]:
-    """Return the foreign keys that refer to a model, its parents included, in Django's order."""
-    # internal: what Django's own collector walks
-    found: Iterable[Any] = get_candidate_relations_to_delete(model._meta)
-    return tuple(Relation(r.related_model, r.field, _action(r.field)) for r in found)
+    """Return the foreign keys that refer to a model, its parents included, and what becomes of their rows."""
+    return tuple(Relation(field.model, field, action_of(field)) for field in columns_to(model))
 
 
-def _action(field: Any) -> Action:
+def action_of(field: Any) -> Action:
+    """Return what becomes of a foreign key's rows when what they refer to is deleted."""
     on_delete = field.remote_field.on_delete
     if on_delete in ACTIONS:
         return ACTIONS[on_delete]
+    return Action.SET if _is_set_to(on_delete) else Action.CUSTOM
+
+
+def new_value(field: Any) -> Callable[[], Any] | Any:
+    """Return what a foreign key's ``on_delete`` writes, or a function that is to be asked only if there is a row."""
+    on_delete = field.remote_field.on_delete
+    if on_delete is models.SET_DEFAULT:
+        return field.get_default
+    if on_delete is getattr(models, "DB_SET_DEFAULT", models.SET_DEFAULT):
+        return field.db_default
+    return on_delete.deconstruct()[1][0] if _is_set_to(on_delete) else None
+
+
+def asks_project(field: Any) -> bool:
+    """Tell whether ``SET()`` has a function, which may write, e.g. make the user who stands for deleted ones."""
+    return _is_set_to(field.remote_field.on_delete) and callable(new_value(field))
+
+
+def _is_set_to(on_delete: Any) -> bool:
+    """Tell whether it was made by ``SET()``."""
     deconstruct = getattr(on_delete, "deconstruct", None)
-    if deconstruct is not None and deconstruct()[0] == "django.db.models.SET":
-        return Action.SET
-    return Action.CUSTOM
+    return deconstruct is not None and deconstruct()[0] == "django.db.models.SET"
 
 
 @cache

@@ -10,6 +10,8 @@ from django.db import connections
 from django.db.models import QuerySet
 
 from anonauth.deletion.graph import (
+    CASCADES,
+    SETS,
     UNSEEN,
     Action,
     Model,
@@ -18,6 +20,7 @@ from anonauth.deletion.graph import (
     generic_relations,
     has_one_key,
     is_leaf,
+    new_value,
     parent_links,
     relations_to,
     sends_signals,
@@ -120,8 +123,9 @@ class Search:
         for relation in relations_to(model):
             if relation.action is Action.IGNORE or (relation.action in UNSEEN and not self.unseen):
                 continue
-            cascades = relation.action in {Action.CASCADE, Action.DATABASE_CASCADE}
-            if cascades and is_leaf(relation.model, relation.field, unseen=self.unseen):
+            if relation.action in CASCADES and is_leaf(
+                relation.model, relation.field, unseen=self.unseen
+            ):
                 leaves[relation.model, relation.target].append(relation.field)
             elif found.keys(relation.target).values:
                 self._follow(relation, found)
@@ -152,8 +156,8 @@ class Search:
 
     def _follow(self, relation: Relation, found: Found) -> None:
         for rows in self._related(relation.model, [relation.field], found.keys(relation.target)):
-            if relation.action in {Action.SET, Action.DATABASE_SET}:
-                change = (rows.order_by(), relation.field.name, relation.new_value())
+            if relation.action in SETS:
+                change = (rows.order_by(), relation.field.name, new_value(relation.field))
                 self.plan.updates.append(change)
             elif relation.action is Action.PROTECT:
                 self._protect(relation, rows, found)

@@ -1,4 +1,10 @@
-"""What a deletion takes along, forbids or empties, found in sets: what Django's collector does, row by row."""
+"""What a deletion takes along, forbids or empties, found in sets: what Django's collector does, row by row.
+
+What ``on_delete`` does is known to :mod:`anonauth.deletion.graph` alone. The walk is another one than that of
+:mod:`anonauth.deletion.search`, which reads keys and remembers the row that each goes with, to spare single guests in a
+batch: this one asks by subqueries, which a preview's ledger can change, and which need no memory; it leaves out what a
+merge has moved away, lets no user go along, and sees what the database does by itself, because that counts as dropped.
+"""
 
 from __future__ import annotations
 
@@ -6,39 +12,24 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
-from django.db import models
-from django.db.models import Model, Q, QuerySet, Value, signals
+from django.db.models import Model, Q, QuerySet, Value
 
+from anonauth.deletion.graph import (
+    CASCADES,
+    FORBIDS,
+    SETS,
+    Action,
+    asks_project,
+    generic_relations,
+    new_value,
+    parent_links,
+    relations_to,
+    sends_signals,
+)
 from anonauth.merging.ledger import Ledger
 from anonauth.merging.relations import is_user_table, type_keys
-
-Action = Literal["cascade", "protect", "restrict", "set", "unknown"]
-
-ACTIONS: dict[Any, Action] = {
-    models.CASCADE: "cascade",
-    models.PROTECT: "protect",
-    models.RESTRICT: "restrict",
-    models.SET_NULL: "set",
-    models.SET_DEFAULT: "set",
-}
-#: What the database does by itself since Django 6.1.
-IN_DATABASE: dict[str, Action] = {
-    "DB_CASCADE": "cascade",
-    "DB_SET_NULL": "set",
-    "DB_SET_DEFAULT": "set",
-}
-ACTIONS |= {
-    getattr(models, name): action for name, action in IN_DATABASE.items() if hasattr(models, name)
-}
-
-
-def action_of(field: Any) -> Action:
-    """Return what becomes of a foreign key's rows when what they point at is deleted."""
-    on_delete = field.remote_field.on_delete
-    # Who forgets to say it has to delete the rows before.
-    return "cascade" if on_delete is models.DO_NOTHING else ACTIONS.get(on_delete, "unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +51,11 @@ class Step:
         return f"{self.model._meta.label}.{self.field.name}"
 
     @property
+    def is_user(self) -> bool:
+        """Whether its row is a user, who would go along: in a merge nobody else is deleted."""
+        return self.action in CASCADES and is_user_table(self.model)
+
+    @property
     def is_part(self) -> bool:
         """Whether its row is the other half of the one that it points at, in multi-table inheritance."""
         return not self.type_field and bool(self.field.remote_field.parent_link)
@@ -76,10 +72,8 @@ class Step:
 
     def value(self) -> Any:
         """Return what is written into the column when its target is deleted."""
-        on_delete = self.field.remote_field.on_delete
-        if on_delete is models.SET_DEFAULT:
-            return self.field.get_default()
-        return self.field.db_default if on_delete is getattr(models, "DB_SET_DEFAULT", 0) else None
+        value = new_value(self.field)
+        return value() if callable(value) else value
 
 
 class Fallout:
@@ -132,13 +126,14 @@ class Fallout:
         for rows in (*self._roots, *self._along):
             self._ledger.note_gone(rows)
         for step, rows in self._emptied:
-            self._ledger.note_changed(step.field, Q(pk__in=rows.values("pk")), step.value())
+            if not asks_project(step.field):  # a preview must not write
+                self._ledger.note_changed(step.field, Q(pk__in=rows.values("pk")), step.value())
 
     def _follow(self) -> None:
         todo: deque[tuple[Any, Any]] = deque((rows, self._only) for rows in self._roots)
         while todo:
             rows, only = todo.popleft()
-            self._in_sets = self._in_sets and not _sends_signals(rows.model)
+            self._in_sets = self._in_sets and not sends_signals(rows.model)
             for step in steps(rows.model):
                 if (only is None or only(step)) and (found := self._take(step, rows)) is not None:
                     todo.append((found, None))
@@ -151,20 +146,19 @@ class Fallout:
     def _take(self, step: Step, targets: QuerySet[Any]) -> QuerySet[Any] | None:
         """Look at one column that points at rows to be deleted; returns the rows that go along and were not known."""
         rows = self._new(step.rows(targets, self._ledger))
-        is_user = step.action == "cascade" and is_user_table(step.model)
-        if step.action == "protect" or is_user:
+        if step.action is Action.PROTECT or step.is_user:
             self._forbid(step, rows)
-        elif step.action == "restrict":
+        elif step.action is Action.RESTRICT:
             self._restricted.append((step, rows))
         elif number := rows.count():
             same_table = step.model is self._roots[0].model
-            if same_table or step.action == "unknown":
+            if same_table or step.action is Action.CUSTOM:
                 self._in_sets = False  # what is deleted first might tell which other rows are
-            if step.action == "cascade":
+            if step.action in CASCADES:
                 self.number += 0 if step.is_part else number
                 self._along.append(rows)
                 return rows
-            if step.action == "set":
+            if step.action in SETS:
                 self._emptied.append((step, rows))
         return None
 
@@ -180,9 +174,8 @@ class Fallout:
 
     def _other_halves(self, rows: QuerySet[Any]) -> Iterator[QuerySet[Any]]:
         """Yield the rows of parents in multi-table inheritance."""
-        for link in rows.model._meta.parents.values():
-            if link is None:
-                continue
+        model: Any = rows.model
+        for link in parent_links(model):
             parents: Any = QuerySet(link.remote_field.model, using=self._ledger.database)
             parents = self._new(parents.filter(pk__in=rows.values(link.attname)))
             if parents.exists():
@@ -227,9 +220,9 @@ def may_be_forbidden(model: type[Model]) -> bool:
     seen, todo = {model}, [model]
     while todo:
         for step in steps(todo.pop()):
-            if step.action in {"protect", "restrict", "unknown"} or is_user_table(step.model):
+            if step.action in {*FORBIDS, Action.CUSTOM} or is_user_table(step.model):
                 return True
-            if step.action == "cascade" and step.model not in seen:
+            if step.action in CASCADES and step.model not in seen:
                 seen.add(step.model)
                 todo.append(step.model)
     return False
@@ -242,34 +235,17 @@ def steps(model: type[Model]) -> tuple[Step, ...]:
 
 
 def _columns(model: type[Model]) -> Iterator[Step]:
-    relation: Any
-    for relation in model._meta.get_fields(include_hidden=True):
-        if relation.concrete or not relation.auto_created:
-            continue
-        if not (relation.one_to_many or relation.one_to_one):
-            continue
-        field = relation.field
-        if len(field.foreign_related_fields) != 1:
-            continue
-        if field.remote_field.on_delete is models.DO_NOTHING:
-            continue
-        yield Step(field.model, field, action_of(field), field.foreign_related_fields[0].attname)
+    # Not composite ones: the ledger knows columns. Nor DO_NOTHING, with which nothing becomes of the rows.
+    for relation in relations_to(model):
+        if len(relation.field.foreign_related_fields) == 1 and relation.action is not Action.IGNORE:
+            yield Step(relation.model, relation.field, relation.action, relation.target)
 
 
 def _generic(model: type[Model]) -> Iterator[Step]:
     """Yield the columns of which a GenericRelation of the model tells."""
-    for relation in model._meta.private_fields:
-        if not hasattr(relation, "bulk_related_objects"):
-            continue
+    for relation in generic_relations(model):
         there: Any = relation.remote_field.model
         key = there._meta.get_field(relation.object_id_field_name)
         named: Any = model._meta.concrete_model if relation.for_concrete_model else model
         types = relation.content_type_field_name
-        yield Step(there, key, "cascade", "pk", type_field=types, type_models=(named,))
-
-
-def _sends_signals(model: type[Model]) -> bool:
-    """Tell whether somebody listens to the deletion of rows; of tables that Django made nothing is sent."""
-    if model._meta.auto_created:
-        return False
-    return signals.pre_delete.has_listeners(model) or signals.post_delete.has_listeners(model)
+        yield Step(there, key, Action.CASCADE, "pk", type_field=types, type_models=(named,))

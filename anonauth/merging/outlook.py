@@ -9,8 +9,9 @@ from typing import Any
 from django.db.models import OuterRef, Q, QuerySet
 from django.db.models.lookups import IsNull
 
+from anonauth.deletion.graph import CASCADES, FORBIDS, SETS, Action, action_of
 from anonauth.merge_rules import AddUp, KeepNewest, KeepRow, Leave, Strategy
-from anonauth.merging.fallout import Fallout, Unlinking, action_of, may_be_forbidden
+from anonauth.merging.fallout import Fallout, Unlinking, may_be_forbidden
 from anonauth.merging.plan import Planned, elsewhere
 from anonauth.merging.report import RelationReport, RowConflict
 from anonauth.merging.rows import Side
@@ -166,16 +167,18 @@ def _not_older(name: str) -> Q:
 def _look_at_left(planned: Planned, side: Side) -> Outlook | None:
     """Look at rows that go with the guest: somebody may forbid it."""
     relation = planned.relation
-    action = "cascade" if relation.type_field else action_of(relation.field)
-    safe = action == "set" or (action == "cascade" and not may_be_forbidden(relation.model))
+    action = Action.CASCADE if relation.type_field else action_of(relation.field)
+    # The purge leaves DO_NOTHING to the project. Here such rows go as well: who deletes has to delete them before.
+    goes = action in CASCADES or action is Action.IGNORE
+    safe = action in SETS or (goes and not may_be_forbidden(relation.model))
     if elsewhere(relation) or (safe and not planned.is_counted):
         return None
     number = side.left.count()
     if not number:
         return None
-    loss = side.losing([side.left], []) if action == "cascade" else None
+    loss = side.losing([side.left], []) if goes else None
     blocked = [] if loss is None else _forbidden(planned, loss)
-    if action in {"protect", "restrict"}:
+    if action in FORBIDS:
         blocked.append(RowConflict(relation.name, "protected", (relation.name,), number))
     report = RelationReport(
         **_heading(planned),

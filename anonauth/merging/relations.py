@@ -13,6 +13,8 @@ from django.core.exceptions import ValidationError
 from django.core.signals import setting_changed
 from django.db.models import Field, Model, QuerySet
 
+from anonauth.deletion.graph import columns_to
+
 Kind = Literal["foreign_key", "one_to_one", "many_to_many", "generic", "same_key"]
 
 
@@ -178,13 +180,7 @@ def _attribute(user_model: type[Model], key: str, field: Any) -> str | None:
 
 def _pointing_at(model: type[Model]) -> Iterator[Any]:
     """Yield the foreign keys and one-to-ones, of all tables, that point at exactly this model or a proxy of it."""
-    relation: Any
-    for relation in model._meta.get_fields(include_hidden=True):
-        if relation.concrete or not relation.auto_created:
-            continue
-        if not (relation.one_to_many or relation.one_to_one):
-            continue
-        field = relation.field
+    for field in columns_to(model):
         # A child of the model has its relations too; the model itself tells of them.
         if field.remote_field.model._meta.concrete_model is model and not field.model._meta.swapped:
             yield field
