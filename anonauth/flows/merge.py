@@ -112,8 +112,9 @@ def merge(
 
 
 def _lock(guest: Any, into: Any, database: str) -> dict[Any, Any]:
-    # In the order of their keys, so that two merges never wait for each other.
-    rows = get_user_model()._base_manager.using(database).select_for_update(of=("self",))
+    # In the order of their keys, so that two merges never wait for each other. Of all tables that a user's row has:
+    # the flag may be in a parent's, which is what an upgrade locks and writes.
+    rows = get_user_model()._base_manager.using(database).select_for_update()
     return {row.pk: row for row in rows.filter(pk__in=[guest.pk, into.pk]).order_by("pk")}
 
 
