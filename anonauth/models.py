@@ -197,7 +197,7 @@ class MergeRecord(models.Model):
         blank=True,
         related_name="+",
     )
-    method = models.CharField(max_length=20, blank=True)
+    method = models.CharField(max_length=32, blank=True)
     report = models.JSONField()
     merged_at = models.DateTimeField(db_index=True)
 

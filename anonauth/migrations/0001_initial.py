@@ -46,7 +46,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('guest_id', models.CharField(db_index=True, max_length=64)),
-                ('method', models.CharField(blank=True, max_length=20)),
+                ('method', models.CharField(blank=True, max_length=32)),
                 ('report', models.JSONField()),
                 ('merged_at', models.DateTimeField(db_index=True)),
                 ('account', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
