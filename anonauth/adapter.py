@@ -17,6 +17,7 @@ from django.utils.module_loading import import_string
 
 from anonauth.client_ip import client_ip
 from anonauth.conf import get_settings
+from anonauth.exceptions import Impersonated
 from anonauth.merge_rules import MergeRule
 from anonauth.registry import identity_sources, upgrade_method_sources
 
@@ -82,6 +83,17 @@ class Adapter:
             request,
             trusted_proxy_count=conf.trusted_proxy_count,
             trusted_header=conf.trusted_client_ip_header,
+        )
+
+    def is_impersonated(self, request: HttpRequest) -> bool:
+        """Tell whether staff acts as the user of a request, by django-hijack or django-impersonate."""
+        user, session = getattr(request, "user", None), getattr(request, "session", {})
+        return bool(
+            getattr(request, "impersonator", None)
+            or getattr(user, "is_impersonate", False)
+            or getattr(user, "is_hijacked", False)
+            # What django-hijack makes its mark of; where a guest is seen as a visitor, there is no mark.
+            or session.get("hijack_history")
         )
 
     def new_username(self) -> str:
@@ -192,3 +204,13 @@ def _build(path: str) -> Adapter:
 def get_adapter() -> Adapter:
     """Return the project's adapter (one instance a process; keep no state of a request in it)."""
     return _build(get_settings().adapter)
+
+
+def refuse_impersonation(request: HttpRequest) -> None:
+    """Keep staff who acts as a guest from making him permanent, with proofs of their own, or somebody else's.
+
+    Raises:
+        Impersonated
+    """
+    if get_adapter().is_impersonated(request):
+        raise Impersonated

@@ -98,6 +98,13 @@ class NotAnonymous(AnonauthError):
     default_message = _("This is for anonymous users only.")
 
 
+class Impersonated(AnonauthError):
+    """Staff acts as this user (Adapter.is_impersonated); only the person can prove who he is."""
+
+    code = "impersonated"
+    default_message = _("You are acting as another user. Only that person can do this.")
+
+
 class ForPermanentUsers(AnonauthError, PermissionDenied):
     """Refused to a guest as long as he is one; ``facts`` name the ways to an upgrade.
 

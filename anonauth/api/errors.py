@@ -36,6 +36,7 @@ STATUS: dict[str, int] = {
     "automated_client": status.HTTP_403_FORBIDDEN,
     "cross_site": status.HTTP_403_FORBIDDEN,
     "not_anonymous": status.HTTP_403_FORBIDDEN,
+    "impersonated": status.HTTP_403_FORBIDDEN,
     "quota_exceeded": status.HTTP_403_FORBIDDEN,
     "signup_closed": status.HTTP_403_FORBIDDEN,
     "mfa_required": status.HTTP_403_FORBIDDEN,

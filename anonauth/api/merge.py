@@ -10,7 +10,7 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from anonauth.adapter import get_adapter
+from anonauth.adapter import get_adapter, refuse_impersonation
 from anonauth.api.answers import kind_at_hand
 from anonauth.api.parties import find_parties, proof_fields
 from anonauth.api.serializers import StrictSerializer
@@ -74,6 +74,7 @@ class MergeView(_MergeView):
 
     def post(self, request: Request) -> Response:
         """Do it and answer with the report; who came as the guest is signed in to the account by the answer."""
+        refuse_impersonation(request._request)
         data = validated(MergeSerializer, request)
         kind, here = kind_at_hand(request), request.user
         parties = find_parties(request, data)

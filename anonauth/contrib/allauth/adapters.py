@@ -25,7 +25,7 @@ from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
-from anonauth.adapter import PLACEHOLDER_DOMAIN, get_adapter
+from anonauth.adapter import PLACEHOLDER_DOMAIN, get_adapter, refuse_impersonation
 from anonauth.api.throttles import check_rate_limits
 from anonauth.conf import get_settings
 from anonauth.contrib.allauth import claims
@@ -86,6 +86,7 @@ class AccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[misc]  # allau
     def new_user(self, request: HttpRequest) -> Any:
         guest = guest_behind(request)
         if guest is not None:
+            refuse_impersonation(request)
             return adopt(guest)
         if not request.user.is_authenticated and was_upgraded(request):
             raise AlreadyPermanent  # another tab was quicker; this one must not make a second row
@@ -99,6 +100,10 @@ class AccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[misc]  # allau
         # The password changed, and a stage of the login may wait in the session.
         rotate_session(request, user)
         return user
+
+    def set_password(self, user: Any, password: str) -> None:
+        self._refuse_staff_as(user)
+        super().set_password(user, password)
 
     def login(self, request: HttpRequest, user: Any) -> None:
         """Log a user in, at the end of every way to do so; a guest who was signed in here is offered to be merged."""
@@ -160,10 +165,16 @@ class AccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[misc]  # allau
         field.validators.append(lambda _number: self._check_asking())
         return field
 
+    def _refuse_staff_as(self, user: Any) -> None:
+        # SECURITY: before anything is written. The door refuses too, but what staff had put on the row would stay.
+        if self.request is not None and is_guest(user):
+            refuse_impersonation(self.request)
+
     def _check_asking(self) -> None:
         request = self.request
         if request is None or view_name(request) not in ASKING or not is_guest(request.user):
             return
+        self._refuse_staff_as(request.user)
         if not self.is_open_for_signup(request):
             raise ImmediateHttpResponse(_closed(request))
         # allauth counts by user what is sent to whom a user names; it costs nothing to become another guest.
@@ -216,6 +227,8 @@ class SocialAccountAdapterMixin(DefaultSocialAccountAdapter):  # type: ignore[mi
         super().pre_social_login(request, sociallogin)
         process, is_new = sociallogin.state.get("process"), not sociallogin.is_existing
         upgrades = process == AuthProcess.CONNECT and is_new and is_guest(request.user)
+        if upgrades:
+            refuse_impersonation(request)
         if upgrades and not self.is_open_for_signup(request, sociallogin):
             # allauth asks this of those alone who log in.
             raise SignupClosedException
@@ -235,6 +248,7 @@ class SocialAccountAdapterMixin(DefaultSocialAccountAdapter):  # type: ignore[mi
         guest = guest_behind(request)
         if guest is None:
             return super().save_user(request, sociallogin, form)
+        refuse_impersonation(request)
         sociallogin.user = take_over(adopt(guest), sociallogin.user)
         with still_a_guest(guest):
             user = super().save_user(request, sociallogin, form)
@@ -249,6 +263,7 @@ def _upgrading(set_phone_verified: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(set_phone_verified)
     def wrapper(self: Any, user: Any, phone: str) -> None:
+        self._refuse_staff_as(user)
         set_phone_verified(self, user, phone)
         request = self.request
         on_the_way_in = waiting_stage(request) == VERIFY_PHONE and waits_for(request, user)

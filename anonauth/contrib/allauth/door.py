@@ -9,6 +9,7 @@ from django.apps import apps
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 
+from anonauth.adapter import refuse_impersonation
 from anonauth.credentials import in_session
 from anonauth.flows import upgrade as flow
 
@@ -27,8 +28,11 @@ def upgrade(user: Any, *, method: str, request: HttpRequest | None = None) -> bo
         request: the request in which it was proved; whose session it carries does not matter.
 
     Raises:
+        Impersonated: staff acts as somebody in this request.
         UserNotFound, UserInactive
     """
+    if request is not None:
+        refuse_impersonation(request)
     old_key = _session_key(request, user)
     happened = flow.upgrade(user, method=method, request=request)
     if happened and request is not None and in_session(request, user):

@@ -18,6 +18,7 @@ from django.http import HttpRequest
 from anonauth.contrib.allauth import claims
 from anonauth.contrib.allauth.addresses import take_addresses
 from anonauth.contrib.allauth.door import upgrade
+from anonauth.exceptions import Impersonated
 from anonauth.models import is_guest
 
 
@@ -57,7 +58,11 @@ def on_authenticator_added(
         and authenticator.wrap().is_passwordless
         and _is_open(request)
     ):
-        upgrade(user, method="passkey", request=request)
+        try:
+            upgrade(user, method="passkey", request=request)
+        except Impersonated:
+            authenticator.delete()  # a key of the staff's
+            raise
 
 
 def password_is_enough() -> bool:

@@ -152,7 +152,7 @@ class Merge(Endpoint):
             examples=[*_asked(), *answered(shown, 200)],
             responses={
                 200: OpenApiResponse(AnonauthMergedSerializer, "Done, now or before."),
-                **refusals(*REFUSALS, "merge_conflict"),
+                **refusals(*REFUSALS, "impersonated", "merge_conflict"),
             },
         )
         return {"post": operation}

@@ -23,6 +23,7 @@ ALL = (
     *NO_CREDENTIALS,
     "csrf_failed",
     "not_anonymous",
+    "impersonated",
     "method_unavailable",
     "rate_limited",
     "rate_limit_unavailable",

@@ -18,7 +18,7 @@ from anonauth.credentials import allowed_credentials
 
 VIEWS = "anonauth.contrib.allauth.views"
 LIMITS = ("rate_limited", "rate_limit_unavailable", "database_unavailable")
-FOR_GUESTS = (*BAD_BODY, *NO_CREDENTIALS, *LIMITS, "csrf_failed", "not_anonymous")
+FOR_GUESTS = (*BAD_BODY, *NO_CREDENTIALS, *LIMITS, "csrf_failed", "not_anonymous", "impersonated")
 
 
 def _sent(*, method: str, verb: str, request: Any, shown: Any, codes: tuple[str, ...]) -> Any:

@@ -19,6 +19,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseRedirectBase
 from django.urls import NoReverseMatch, reverse
 
+from anonauth.adapter import get_adapter
 from anonauth.conf import get_settings
 from anonauth.contrib.allauth.claims import records
 from anonauth.contrib.allauth.masking import guest_behind, view_name
@@ -38,7 +39,8 @@ RESET = "password_reset"  # in allauth's records
 
 def leaving_guest(request: HttpRequest) -> Any | None:
     """Return the guest whose session the login at hand is about to end; None where nothing is to become of him."""
-    if get_settings().merge_on_login == "never":
+    # SECURITY: staff who acts as the guest must not take him along to an account; after the login nothing tells of it.
+    if get_settings().merge_on_login == "never" or get_adapter().is_impersonated(request):
         return None
     return request.user if is_guest(request.user) else guest_behind(request)
 

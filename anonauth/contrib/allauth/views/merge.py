@@ -20,7 +20,7 @@ from django.views import View
 from django.views.decorators.clickjacking import xframe_options_deny
 from django.views.decorators.csrf import csrf_protect
 
-from anonauth.adapter import get_adapter
+from anonauth.adapter import get_adapter, refuse_impersonation
 from anonauth.api.errors import status_of
 from anonauth.contrib.allauth.flows import merge_offer
 from anonauth.contrib.allauth.pages import refused
@@ -159,6 +159,7 @@ class MergeOfferView(View):
         if not form.is_valid():
             return self.page(form)
         try:
+            refuse_impersonation(request)
             report = merge(
                 guest=self.guest,
                 into=request.user,

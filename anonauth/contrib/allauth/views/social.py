@@ -15,6 +15,7 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from anonauth.adapter import refuse_impersonation
 from anonauth.api.answers import kind_at_hand, signed_in
 from anonauth.api.permissions import IsGuest
 from anonauth.api.serializers import StrictSerializer
@@ -72,6 +73,7 @@ class _SocialView(AnonauthView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        refuse_impersonation(request._request)
         limit(request, group=GROUP, rates=get_settings().verify_rate_limits)
 
     def joined(self, request: Request, sociallogin: Any) -> Response:
