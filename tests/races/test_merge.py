@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import IntegrityError, connection, transaction
 
+from anonauth.adapter import Adapter
 from anonauth.exceptions import AnonauthError
 from anonauth.flows.merge import merge
 from anonauth.flows.purge import purge_guest
 from anonauth.flows.upgrade import upgrade
 from anonauth.models import MergeRecord
-from tests.belongings.models import CartItem, Follow
+from tests.belongings.models import CartItem, Customer, Follow
 from tests.races.threads import behind, together
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
@@ -229,3 +230,37 @@ def test_guests_who_follow_each_other_are_merged_at_once() -> None:
         (one.pk, other.pk),
         (other.pk, one.pk),
     }
+
+
+class Watching(Adapter):
+    """Notes which users' rows another transaction could still change in the middle of a merge."""
+
+    free: ClassVar[list[Any]] = []
+
+    def merge_user(self, guest: Any, account: Any) -> None:
+        def look() -> list[Any]:
+            # What an UPDATE of the flag locks; foreign keys that point at the row do not keep it off.
+            rows = User.objects.select_for_update(no_key=True, skip_locked=True).order_by("pk")
+            with transaction.atomic():
+                return [row.pk for row in rows]
+
+        self.free[:] = together(look)[0]
+
+
+def test_the_row_with_the_flag_is_locked_where_the_user_model_has_several_tables(
+    settings: Any,
+) -> None:
+    source, target = (
+        Customer(id=UUID(int=number), username=f"customer-{number}", number=str(number))
+        for number in (1, 10)
+    )
+    source.save()
+    target.save()
+    User.objects.filter(pk=source.pk).update(is_guest=True)
+    bystander = account(11)
+    settings.AUTH_USER_MODEL = "belongings.Customer"
+    settings.ANONAUTH_ADAPTER = f"{__name__}.Watching"
+
+    merge(guest=source, into=target)
+
+    assert Watching.free == [bystander.pk]
