@@ -145,6 +145,13 @@ class AccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[misc]  # allau
             email_address.verified = False
             return False
 
+    def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
+        # Since 65.22 who has nothing to show once more is kept from all that asks for it, e.g. from adding a passkey.
+        user = None if self.request is None else self.request.user
+        if is_guest(user) and not self.get_reauthentication_methods(user):
+            return False
+        return bool(super().is_reauthentication_required(app=app, **kwargs))
+
     def forget_phone(self, user: Any) -> None:
         """Take the phone number off a guest's row, because another person proved the address on it."""
         with suppress(NotImplementedError):  # the project has no phone numbers

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from allauth.account import views
 from allauth.account.internal.flows.password_reset_by_code import (
     PASSWORD_RESET_VERIFICATION_SESSION_KEY,
 )
-from allauth.account.views import INTERNAL_RESET_SESSION_KEY
 from allauth.core import context
 from asgiref.sync import async_to_sync
 from django.contrib.auth import aget_user, get_user
@@ -39,6 +40,8 @@ OPEN = {
     "account_logout",
     "account_inactive",
     "account_reauthenticate",
+    "account_request_reauthentication_code",  # since 65.22, like the next ones of its kind
+    "account_confirm_reauthentication_code",
     "account_email",
     "account_change_password",
     "account_set_password",
@@ -65,6 +68,9 @@ OPEN = {
     "usersessions_list",
     "headless:config",
     "headless:account:reauthenticate",
+    "headless:account:request_reauthentication_code",
+    "headless:account:resend_reauthentication_code",
+    "headless:account:confirm_reauthentication_code",
     "headless:account:change_password",
     "headless:account:manage_email",
     "headless:account:manage_phone",
@@ -117,7 +123,9 @@ def test_each_view_of_allauth_is_for_visitors_or_for_users_or_depends() -> None:
 
 
 def test_allauth_keeps_password_resets_where_we_look_for_them() -> None:
-    assert RESETS == (INTERNAL_RESET_SESSION_KEY, PASSWORD_RESET_VERIFICATION_SESSION_KEY)
+    # Since 65.22 the views are a package.
+    view = import_module(views.PasswordResetFromKeyView.__module__)
+    assert RESETS == (view.INTERNAL_RESET_SESSION_KEY, PASSWORD_RESET_VERIFICATION_SESSION_KEY)
 
 
 def test_no_view_that_is_hidden_from_has_left_allauth() -> None:
