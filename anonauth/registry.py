@@ -51,6 +51,9 @@ session_listeners: list[Callable[[HttpRequest, Any], None]] = []
 #: what a library's views need to be probed, for ``audit_anonymous_access``: ``anonauth.access.libraries.Library``.
 access_libraries: list[Any] = []
 
+#: statement -> the same without what a contrib app sends in front of it, for who looks at statements.
+statement_cleaners: list[Callable[[str], str]] = []
+
 #: () -> a block in which the database takes statements as the site's own, for flows that are nobody's request.
 service_contexts: list[Callable[[], AbstractContextManager[None]]] = []
 

@@ -21,7 +21,7 @@ from django.core.mail import EmailMessage
 from django.db import Error, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from anonauth.registry import access_libraries
+from anonauth.registry import access_libraries, statement_cleaners
 
 #: BEGIN is how Django opens a transaction on SQLite, where query_only is in force.
 READS = (
@@ -191,7 +191,10 @@ def _query_only(connection: Any) -> Iterator[None]:
 
 
 def _read_only(execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
-    text = " ".join(str(sql).upper().split()).lstrip("( ")
+    statement = str(sql)
+    for clean in statement_cleaners:
+        statement = clean(statement)
+    text = " ".join(statement.upper().split()).lstrip("( ")
     if not text.startswith(READS) or any(lock in text for lock in LOCKS):
         raise Blocked("the database for writing" if not text.startswith("SELECT") else "row locks")
     return execute(sql, params, many, context)

@@ -15,6 +15,7 @@ from django.utils import timezone
 from rest_framework import serializers
 
 from anonauth.adapter import Adapter, get_adapter
+from anonauth.contrib.postgres.transport import without_claims
 from anonauth.flows.sign_in import SignInFacts
 from anonauth.flows.upgrade import upgrade
 from anonauth.models import SignInKey
@@ -137,7 +138,7 @@ def test_signing_in_with_tokens_is_one_statement(
     with django_assert_num_queries(1) as queries:
         assert api.post("anonymous/").status_code == 201
 
-    assert queries.captured_queries[0]["sql"].startswith("INSERT")
+    assert without_claims(queries.captured_queries[0]["sql"]).startswith("INSERT")
 
 
 def test_a_session_is_given_to_those_who_ask(api: Api) -> None:

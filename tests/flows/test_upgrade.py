@@ -13,6 +13,7 @@ from django.test import Client, RequestFactory
 from django.utils import timezone
 
 import anonauth
+from anonauth.contrib.postgres.transport import without_claims
 from anonauth.exceptions import UserInactive, UserNotFound
 from anonauth.flows.upgrade import upgrade
 from anonauth.models import DailyTally, PendingUpgrade, SignInKey
@@ -196,8 +197,15 @@ def test_an_upgrade_is_five_statements(guest: Any) -> None:
     with CaptureQueriesContext(connection) as queries:
         upgrade(guest, method="email")
 
-    verbs = [q["sql"].split()[0] for q in queries if q["sql"].split()[0] not in {"BEGIN", "COMMIT"}]
-    assert verbs == ["SELECT", "UPDATE", "DELETE", "UPDATE", "UPDATE"]
+    verbs = [without_claims(q["sql"]).split()[0] for q in queries]
+    verbs = [verb for verb in verbs if verb not in {"BEGIN", "COMMIT"}]
+    assert verbs == [
+        "SELECT",
+        "UPDATE",
+        "DELETE",
+        "UPDATE",
+        "UPDATE",
+    ]
 
 
 def test_nothing_else_in_the_package_writes_the_flag() -> None:

@@ -18,4 +18,5 @@ class PostgresConfig(AppConfig):
         # Django calls this again when INSTALLED_APPS is overridden in a test.
         if identity.as_service not in registry.service_contexts:
             registry.service_contexts.append(identity.as_service)
+            registry.statement_cleaners.append(transport.without_claims)
             registry.table_audits.append(table_audit.audit_tables)

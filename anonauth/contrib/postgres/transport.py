@@ -52,6 +52,9 @@ KINDS = {
     ),
     **dict.fromkeys(("SET", "RESET", "SHOW", "LISTEN", "UNLISTEN", "NOTIFY"), Kind.CONTROL),
 }
+OURS = re.compile(
+    rf"\A{re.escape(MARK)}SELECT set_config\('[\w.]+', ?E?'(?:[^']|'')*', true\);", re.DOTALL
+)
 FIRST_WORD = re.compile(r"(?:\s|\(|--[^\n]*(?:\n|$)|/\*.*?\*/)*([A-Za-z]*)", re.DOTALL)
 SETS_SOMETHING = re.compile(r"SELECT\s+(?:pg_catalog\.)?set_config\s*\(", re.IGNORECASE)
 
@@ -63,6 +66,11 @@ def kind_of(sql: str) -> Kind:
     if word == "SELECT" and SETS_SOMETHING.match(sql, start):
         return Kind.WRITE  # the prefix of another library: what follows it may be anything
     return KINDS.get(word, Kind.OTHER)
+
+
+def without_claims(sql: str) -> str:
+    """Return a statement as it was before claims were put in front of it."""
+    return OURS.sub("", sql)
 
 
 def carry_claims(

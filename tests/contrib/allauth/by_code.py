@@ -10,6 +10,7 @@ from allauth.account.models import EmailAddress
 from django.contrib.auth import get_user_model
 from django.core import mail
 
+from anonauth.contrib.postgres.transport import without_claims
 from anonauth.models import PendingUpgrade
 from tests.client import Api
 
@@ -56,10 +57,11 @@ def wait(**time: int) -> None:
 
 
 def is_statement(sql: str) -> bool:
-    return sql.split()[0] in {"SELECT", "INSERT", "UPDATE", "DELETE"}
+    return without_claims(sql).split()[0] in {"SELECT", "INSERT", "UPDATE", "DELETE"}
 
 
 def verb_and_table(sql: str) -> str:
+    sql = without_claims(sql)
     table = re.search(r'(?:FROM|INTO|UPDATE) "(\w+)"', sql)
     assert table
     return f"{sql.split()[0]} {table[1]}"
