@@ -11,7 +11,7 @@ import statistics
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -194,6 +194,21 @@ def load(server: Server, path: str, *, connections: int, seconds: float) -> Slic
         [str(part) for part in command], stdout=subprocess.PIPE, check=True, text=True
     )
     return Slice(**json.loads(done.stdout), cpu=server.cpu() - before)
+
+
+def in_turns(
+    arms: Sequence[Any], turn: Callable[..., Slice], *, rounds: int, seconds: float
+) -> dict[str, list[Slice]]:
+    """Return the turns of each arm, after one turn each that is not counted."""
+    turns: dict[str, list[Slice]] = {arm.name: [] for arm in arms}
+    for number in range(rounds + 1):
+        # The other way around in every second round: nobody always comes first.
+        for arm in arms if number % 2 else reversed(arms):
+            length = seconds if number else min(seconds, 1.0)
+            done = turn(arm, seconds=length)
+            if number:
+                turns[arm.name].append(done)
+    return turns
 
 
 def percentile(times: Sequence[float], percent: float) -> float:

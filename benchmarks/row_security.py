@@ -16,6 +16,7 @@ import sys
 import urllib.error
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -109,21 +110,6 @@ def turn(arm: Arm, permanent: str, *, connections: int, seconds: float) -> Slice
     return done
 
 
-def measure(
-    arms: list[Arm], permanent: str, *, connections: int, rounds: int, seconds: float
-) -> dict[str, list[Slice]]:
-    """Return the turns of each arm, after one turn each that is not counted."""
-    turns: dict[str, list[Slice]] = {arm.name: [] for arm in arms}
-    for number in range(rounds + 1):
-        # The other way around in every second round: nobody always comes first.
-        for arm in arms if number % 2 else reversed(arms):
-            length = seconds if number else min(seconds, 1.0)
-            done = turn(arm, permanent, connections=connections, seconds=length)
-            if number:
-                turns[arm.name].append(done)
-    return turns
-
-
 def summarize(
     turns: dict[str, list[Slice]], connections: int, trips: Mapping[str, int]
 ) -> list[dict[str, Any]]:
@@ -191,13 +177,8 @@ def main() -> None:
             path = f"{arm.path}?session={keys['permanent']}"
             trips[arm.name] = inside("trips", path, environment=arm.environment)
         for connections in options.connections:
-            turns = measure(
-                arms,
-                keys["permanent"],
-                connections=connections,
-                rounds=options.rounds,
-                seconds=options.seconds,
-            )
+            once = partial(turn, permanent=keys["permanent"], connections=connections)
+            turns = harness.in_turns(arms, once, rounds=options.rounds, seconds=options.seconds)
             records += summarize(turns, connections, trips)
         version = harness.execute(admin, "SHOW server_version")[0][0]
     machine = harness.machine() | {"PostgreSQL": version}

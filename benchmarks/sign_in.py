@@ -13,6 +13,7 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,21 +82,6 @@ def turn(arm: Arm, database: str, *, connections: int, seconds: float) -> Slice:
     if done.statuses != {"201": answers} or rows != answers:
         sys.exit(f"{arm.name}: {answers} answers {done.statuses}, but {rows} new guests.")
     return done
-
-
-def measure(
-    arms: list[Arm], database: str, *, connections: int, rounds: int, seconds: float
-) -> dict[str, list[Slice]]:
-    """Return the turns of each arm, after one turn each that is not counted."""
-    turns: dict[str, list[Slice]] = {arm.name: [] for arm in arms}
-    for number in range(rounds + 1):
-        # The other way around in every second round: nobody always comes first.
-        for arm in arms if number % 2 else reversed(arms):
-            length = seconds if number else min(seconds, 1.0)
-            done = turn(arm, database, connections=connections, seconds=length)
-            if number:
-                turns[arm.name].append(done)
-    return turns
 
 
 def summarize(turns: dict[str, list[Slice]], connections: int) -> list[dict[str, Any]]:
@@ -171,13 +157,8 @@ def main() -> None:
         for arm in arms:
             check_answer(arm)
         for connections in options.connections:
-            turns = measure(
-                arms,
-                database,
-                connections=connections,
-                rounds=options.rounds,
-                seconds=options.seconds,
-            )
+            once = partial(turn, database=database, connections=connections)
+            turns = harness.in_turns(arms, once, rounds=options.rounds, seconds=options.seconds)
             records += summarize(turns, connections)
     machine = harness.machine() | {"PostgreSQL": server, "middleware": options.middleware}
     if options.json:
