@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
@@ -15,6 +16,19 @@ from tests.example_project import demo
 def find(window: Chrome, css: str) -> Any:
     """Return the first such element, which may have to appear first."""
     return WebDriverWait(window, 10).until(lambda page: page.find_element(By.CSS_SELECTOR, css))
+
+
+def go(window: Chrome, css: str) -> None:
+    """Click on what leads to another page, and wait until that one stands in the place of this."""
+    link = find(window, css)
+    window.execute_script("window.isBeingLeft = true")
+    link.click()
+    # While one page gives way to the other, the browser has no answer.
+    WebDriverWait(window, 10, ignored_exceptions=[WebDriverException]).until(
+        lambda page: page.execute_script(
+            "return !window.isBeingLeft && document.readyState === 'complete'"
+        )
+    )
 
 
 def arrive(window: Chrome, path: str) -> None:
@@ -72,5 +86,5 @@ def code_from_mailbox(window: Chrome, shop: demo.Demo, address: str) -> str:
 
 def place_order(window: Chrome) -> None:
     """Order what is in the cart, at the checkout."""
-    find(window, "main form .button").click()
+    go(window, "main form .button")
     find(window, ".crumb")

@@ -9,7 +9,7 @@ from selenium.webdriver import ActionChains, Chrome
 from selenium.webdriver.common.by import By
 
 from tests.example_project import demo
-from tests.example_project.steps import add_to_cart, count_on_cart, find
+from tests.example_project.steps import add_to_cart, count_on_cart, find, go
 
 pytestmark = [pytest.mark.demo, pytest.mark.slow]
 
@@ -108,7 +108,7 @@ def test_a_guest_who_checks_out_is_shown_the_ways_to_an_account(
     browser.get(f"{shop.url}/products/enamel-mug/")
     add_to_cart(browser)
     browser.get(f"{shop.url}/cart/")
-    find(browser, "a[href='/checkout/']").click()
+    go(browser, "a[href='/checkout/']")
     assert find(browser, "h1").text == "This needs an account"
     assert find(browser, "#by-email button").is_displayed()
     assert shop.rows("SELECT count(*) FROM shop_order") == orders

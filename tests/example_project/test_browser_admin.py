@@ -10,7 +10,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select
 
 from tests.example_project import demo
-from tests.example_project.steps import find
+from tests.example_project.steps import find, go
 
 pytestmark = [pytest.mark.demo, pytest.mark.slow]
 # As the demo prints them.
@@ -34,7 +34,7 @@ def log_in(window: Chrome, shop: demo.Demo, path: str) -> None:
     window.get(f"{shop.url}/admin/login/?next={path}")
     find(window, "#id_username").send_keys(STAFF)
     find(window, "#id_password").send_keys(PASSWORD)
-    find(window, "input[type=submit]").click()
+    go(window, "input[type=submit]")
     find(window, "#user-tools")
 
 
@@ -99,10 +99,10 @@ def test_staff_purges_one_guest_after_having_seen_what_goes(
     key = str(box.get_attribute("value")).replace("-", "")
     box.click()
     Select(find(browser, "select[name=action]")).select_by_value("purge_selected")
-    find(browser, "button[name=index]").click()
+    go(browser, "button[name=index]")
     assert find(browser, "#content h1").text == "Purge guests"
     assert everybody(shop) == before
-    find(browser, "#content form input[type=submit]").click()
+    go(browser, "#content form input[type=submit]")
     assert find(browser, ".messagelist .success").text == "1 guest was purged."
     assert before - everybody(shop) == {key}
 
@@ -113,9 +113,9 @@ def test_staff_upgrades_a_guest_with_an_address(browser: Chrome, shop: demo.Demo
     key = str(box.get_attribute("value")).replace("-", "")
     box.click()
     Select(find(browser, "select[name=action]")).select_by_value("upgrade_selected")
-    find(browser, "button[name=index]").click()
+    go(browser, "button[name=index]")
     find(browser, "#id_email").send_keys("by-phone-call@example.com")
-    find(browser, "#content form input[type=submit]").click()
+    go(browser, "#content form input[type=submit]")
     assert "is a permanent user now" in find(browser, ".messagelist .success").text
     assert not shop.is_guest(key)
     assert shop.user_with_address("by-phone-call@example.com") == key

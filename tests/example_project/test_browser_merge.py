@@ -16,6 +16,7 @@ from tests.example_project.steps import (
     count_on_cart,
     fill,
     find,
+    go,
     place_order,
 )
 
@@ -73,11 +74,11 @@ def set_out(window: Chrome, shop: demo.Demo) -> str:
     """Fill cart and wish list as a guest and want to check out; return the guest's key."""
     guest = become_guest(window, shop)
     window.get(f"{shop.url}/products/tin-bucket/")
-    find(window, "form[action='/wish-list/add/'] button").click()
+    go(window, "form[action='/wish-list/add/'] button")
     find(window, ".message.success")
     window.get(f"{shop.url}/cart/")
-    find(window, "a[href='/checkout/']").click()
-    find(window, "a[href^='/accounts/login/']").click()
+    go(window, "a[href='/checkout/']")
+    go(window, "a[href^='/accounts/login/']")
     assert "what shall come along" in find(window, ".notice").text
     return guest
 
@@ -85,14 +86,14 @@ def set_out(window: Chrome, shop: demo.Demo) -> str:
 def sign_in(window: Chrome) -> None:
     """Sign in with the customer's password, and be asked."""
     fill(window, login=CUSTOMER, password=PASSWORD)
-    find(window, "main form button").click()
+    go(window, "main form button")
     find(window, "#take-along")
 
 
 def choose(window: Chrome, cart: str) -> None:
     """Take one of the three carts along."""
     find(window, f"#take-along [value={cart}]").click()
-    find(window, "#take-along [value=merge]").click()
+    go(window, "#take-along [value=merge]")
 
 
 def assert_merged(
@@ -155,7 +156,7 @@ def test_a_guest_leaves_everything_behind_and_reads_what_becomes_of_it(
 ) -> None:
     guest = set_out(browser, shop)
     sign_in(browser)
-    find(browser, "#take-along [value=decline]").click()
+    go(browser, "#take-along [value=decline]")
     arrive(browser, "/checkout/")
     assert "stays behind, and is erased after" in find(browser, ".message").text
     assert cart_of(shop, customer(shop)) == THERE
@@ -169,7 +170,7 @@ def test_a_guest_who_does_not_know_the_account_goes_back_with_his_things(
 ) -> None:
     guest = set_out(browser, shop)
     sign_in(browser)
-    find(browser, "#take-along [value=return]").click()
+    go(browser, "#take-along [value=return]")
     assert "a guest again" in find(browser, ".message").text
     browser.get(f"{shop.url}/cart/")
     assert find(browser, "#guest-banner").is_displayed()
@@ -180,12 +181,12 @@ def test_a_guest_who_does_not_know_the_account_goes_back_with_his_things(
 
 def test_a_guest_who_signs_in_by_a_code_is_asked_too(browser: Chrome, shop: demo.Demo) -> None:
     guest = set_out(browser, shop)
-    find(browser, "a[href^='/accounts/login/code/']").click()
+    go(browser, "a[href^='/accounts/login/code/']")
     fill(browser, email=CUSTOMER)
-    find(browser, "main form button").click()
+    go(browser, "main form button")
     find(browser, "[name=code]")
     fill(browser, code=code_from_mailbox(browser, shop, CUSTOMER))
-    find(browser, "main form button").click()
+    go(browser, "main form button")
     find(browser, "#take-along")
     choose(browser, "combine")
     assert_merged(browser, shop, guest, BOTH, "Both carts are one now.")
@@ -197,16 +198,16 @@ def test_a_guest_who_signs_in_with_a_provider_is_asked_too(
     # An account that was made with the provider, and has a cart.
     owner = become_guest(browser, shop)
     browser.get(f"{shop.url}/keep/")
-    find(browser, "form[action^='/accounts/dummy/'] button").click()
+    go(browser, "form[action^='/accounts/dummy/'] button")
     fill(browser, id="78", email="sandy@example.com")
-    find(browser, "#at-provider button").click()
+    go(browser, "#at-provider button")
     arrive(browser, "/account/")
 
     guest = set_out(browser, shop)
-    find(browser, "main [href^='/accounts/dummy/login/']").click()
-    find(browser, "main form button").click()
+    go(browser, "main [href^='/accounts/dummy/login/']")
+    go(browser, "main form button")
     fill(browser, id="78", email="sandy@example.com")
-    find(browser, "#at-provider button").click()
+    go(browser, "#at-provider button")
     find(browser, "#take-along")
     choose(browser, "combine")
     arrive(browser, "/checkout/")

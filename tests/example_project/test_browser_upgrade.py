@@ -16,6 +16,7 @@ from tests.example_project.steps import (
     count_on_cart,
     fill,
     find,
+    go,
     place_order,
 )
 from tests.services import oidc
@@ -47,7 +48,7 @@ def shop(provider: oidc.OIDCProvider) -> Iterator[demo.Demo]:
 def want_to_order(window: Chrome, shop: demo.Demo) -> None:
     """Go from the cart to the checkout, and be sent to the ways to an account."""
     window.get(f"{shop.url}/cart/")
-    find(window, "a[href='/checkout/']").click()
+    go(window, "a[href='/checkout/']")
     assert find(window, "h1").text == "This needs an account"
 
 
@@ -86,11 +87,11 @@ def test_a_guest_makes_an_account_with_a_code_by_mail_and_orders_his_cart(
     want_to_order(window, shop)
 
     fill(window, email=address)
-    find(window, "#by-email button").click()
+    go(window, "#by-email button")
     find(window, "[name=code]")
     assert shop.is_guest(guest)
     fill(window, code=code_from_mailbox(window, shop, address))
-    find(window, "main form button").click()
+    go(window, "main form button")
 
     assert_kept_and_order(window, shop, guest, address)
 
@@ -102,20 +103,20 @@ def test_a_guest_makes_an_account_with_the_form_for_a_password_and_orders_his_ca
     guest = become_guest(browser, shop)
     want_to_order(browser, shop)
 
-    find(browser, "a[href^='/accounts/signup/']").click()
+    go(browser, "a[href^='/accounts/signup/']")
     assert count_on_cart(browser) == "2"
     fill(browser, email=address, password1=PASSWORD, password2=PASSWORD)
-    find(browser, "main form button").click()
+    go(browser, "main form button")
     find(browser, "[name=code]")
     assert shop.is_guest(guest)
     fill(browser, code=code_from_mailbox(browser, shop, address))
-    find(browser, "main form button").click()
+    go(browser, "main form button")
 
     assert_kept_and_order(browser, shop, guest, address)
     browser.delete_all_cookies()
     browser.get(f"{shop.url}/accounts/login/")
     fill(browser, login=address, password=PASSWORD)
-    find(browser, "main form button").click()
+    go(browser, "main form button")
     arrive(browser, "/account/")
 
 
@@ -126,9 +127,9 @@ def test_a_guest_makes_an_account_with_the_dummy_provider_and_orders_his_cart(
     guest = become_guest(browser, shop)
     want_to_order(browser, shop)
 
-    find(browser, "form[action^='/accounts/dummy/'] button").click()
+    go(browser, "form[action^='/accounts/dummy/'] button")
     fill(browser, email=address)
-    find(browser, "#at-provider button").click()
+    go(browser, "#at-provider button")
 
     assert_kept_and_order(browser, shop, guest, address)
     assert "Dummy" in find(browser, "#identities").text
@@ -141,7 +142,7 @@ def test_a_guest_makes_an_account_with_openid_connect_and_orders_his_cart(
     guest = become_guest(browser, shop)
     want_to_order(browser, shop)
 
-    find(browser, "form[action^='/accounts/oidc/oidc/'] button").click()
+    go(browser, "form[action^='/accounts/oidc/oidc/'] button")
 
     assert_kept_and_order(browser, shop, guest, str(provider.person["email"]))
     assert "Oidc" in find(browser, "#identities").text
@@ -155,7 +156,7 @@ def test_a_guest_whom_the_provider_sends_back_without_an_answer_keeps_everything
     guest = become_guest(browser, shop)
     want_to_order(browser, shop)
 
-    find(browser, "form[action^='/accounts/oidc/oidc/'] button").click()
+    go(browser, "form[action^='/accounts/oidc/oidc/'] button")
 
     arrive(browser, "/accounts/3rdparty/login/cancelled/")
     assert "still a guest" in find(browser, "main").text
@@ -168,9 +169,9 @@ def test_a_social_account_of_somebody_else_leaves_the_guest_as_he_is(
     for _person in range(2):
         guest = become_guest(browser, shop)
         browser.get(f"{shop.url}/keep/")
-        find(browser, "form[action^='/accounts/dummy/'] button").click()
+        go(browser, "form[action^='/accounts/dummy/'] button")
         fill(browser, id="77", email="taken@example.com")
-        find(browser, "#at-provider button").click()
+        go(browser, "#at-provider button")
         find(browser, ".message")
 
     assert "already connected to a different account" in find(browser, ".message.error").text
@@ -184,22 +185,22 @@ def test_a_guest_who_abandons_the_sign_up_keeps_everything(
     guest = become_guest(browser, shop)
     browser.get(f"{shop.url}/accounts/signup/")
     fill(browser, email="nobody@example.com", password1=PASSWORD, password2=PASSWORD)
-    find(browser, "main form button").click()
+    go(browser, "main form button")
     find(browser, "[name=code]")
     assert_still_a_guest(browser, shop, guest)
 
     browser.get(f"{shop.url}/accounts/confirm-email/")
-    find(browser, "[form=logout-from-stage]").click()
+    go(browser, "[form=logout-from-stage]")
     find(browser, "[name=login]")
     assert_still_a_guest(browser, shop, guest)
 
     # And then he takes another way.
     want_to_order(browser, shop)
     fill(browser, email="somebody@example.com")
-    find(browser, "#by-email button").click()
+    go(browser, "#by-email button")
     find(browser, "[name=code]")
     fill(browser, code=code_from_mailbox(browser, shop, "somebody@example.com"))
-    find(browser, "main form button").click()
+    go(browser, "main form button")
     assert_kept_and_order(browser, shop, guest, "somebody@example.com")
 
 
@@ -218,7 +219,7 @@ def test_no_page_of_the_way_scrolls_sideways_on_a_phone(phone: Chrome, shop: dem
         phone.get(f"{shop.url}{page}")
         assert phone.execute_script(width) == 0, page
     phone.get(f"{shop.url}/keep/")
-    find(phone, "form[action^='/accounts/dummy/'] button").click()
+    go(phone, "form[action^='/accounts/dummy/'] button")
     find(phone, "#at-provider")
     assert phone.execute_script(width) == 0
     assert phone.get_log("browser") == []
