@@ -60,8 +60,6 @@ def pytest_terminal_summary(
             tests = f"; {skipped[program]} tests skipped" if program in skipped else ""
             write(f"no {program}: {loss}{tests}", red=True)
         write("Install them and run again, or see .ci/run, which installs all on Debian.")
-    if failed := os.environ.get("TEST_RUN_FAILED"):
-        terminalreporter.section(f"THE RUN ON {failed} BEFORE THIS ONE FAILED", sep="!", red=True)
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,8 @@
 """``manage.py test``: all that this machine can test, and a loud word on what it cannot.
 
 Without pytest arguments the suite runs on SQLite and, where a PostgreSQL server is installed (it
-is started in a temporary directory) or ``TEST_DATABASE_URL`` names one, on PostgreSQL as well.
+is started in a temporary directory) or ``TEST_DATABASE_URL`` names one, on PostgreSQL as well, at
+the same time; what is said of the second run follows on what is said of the first.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
@@ -31,24 +34,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stderr.write(f"{name} is not installed, so this would be left out: {loss}.\n")
         return 1
     both = not (pytest_arguments or options.postgres or options.sqlite)
-    on_sqlite = both or not options.postgres
-    on_postgres = options.postgres or (both and "PostgreSQL" not in lacking)
-    if on_postgres and "PostgreSQL" in lacking:
+    if options.postgres and "PostgreSQL" in lacking:
         sys.stderr.write("No PostgreSQL server: install one or set TEST_DATABASE_URL.\n")
         return 1
     signal.signal(signal.SIGTERM, _terminate)
-    codes: dict[str, int] = {}
-    if on_sqlite:
-        follows = "the run on it follows" if on_postgres else ""
-        codes["SQLite"] = _pytest("SQLite", pytest_arguments, TEST_RUN_FOLLOWS=follows)
-    if on_postgres and codes.get("SQLite") != 2:  # 2: interrupted by the user
-        failed = "SQLite" if codes.get("SQLite") else ""
+    if both and "PostgreSQL" not in lacking:
+        return _on_both()
+    if options.postgres:
         with _postgres_url() as url:
-            rest = ["-m", "not demo"] if both else pytest_arguments
-            codes["PostgreSQL"] = _pytest(
-                "PostgreSQL", rest, TEST_DATABASE_URL=url, TEST_RUN_FAILED=failed
-            )
-    return max(codes.values())
+            return _wait(_start("PostgreSQL", pytest_arguments, TEST_DATABASE_URL=url))
+    return _wait(_start("SQLite", pytest_arguments))
+
+
+def _on_both() -> int:
+    """Run the tests on both databases at the same time, as one run keeps one core busy."""
+    with _postgres_url() as url, tempfile.TemporaryDirectory(prefix="anonauth-tests-") as folder:
+        logs = [Path(folder, name) for name in ("SQLite", "PostgreSQL")]
+        follows = "the run on it follows"
+        runs = [
+            _start("SQLite", [], log=logs[0], TEST_RUN_FOLLOWS=follows),
+            _start("PostgreSQL", ["-m", "not demo"], log=logs[1], TEST_DATABASE_URL=url),
+        ]
+        try:
+            codes = [_show(run, log) for run, log in zip(runs, logs, strict=True)]
+        except SystemExit:
+            _stop(*runs)
+            raise
+        if codes[0] and not codes[1]:
+            sys.stdout.write("\nThe run on SQLite failed, and ended like this:\n")
+            text = logs[0].read_text(errors="replace")
+            sys.stdout.write(text[max(0, text.rfind("short test summary info")) :])
+    return max(codes)
 
 
 def _parse(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
@@ -68,25 +84,59 @@ def _parse(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list[st
     return parser.parse_known_args(arguments)
 
 
-def _pytest(label: str, arguments: Sequence[str], **variables: str) -> int:
-    """Run pytest in a process of its own; after a Ctrl-C, wait until it has cleaned up."""
-    sys.stdout.write(f"\nRunning the tests on {label}\n")
-    sys.stdout.flush()
-    environment = {"TEST_DATABASE_URL": "", "TEST_RUN_FOLLOWS": "", "TEST_RUN_FAILED": ""}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pytest", *arguments],
-        cwd=ROOT,
-        env={**os.environ, **environment, **variables},
-    )
+def _start(
+    label: str, arguments: Sequence[str], *, log: Path | None = None, **variables: str
+) -> subprocess.Popen[bytes]:
+    """Start pytest in a process of its own, which says what it does here or in a file."""
+    environment = {"TEST_DATABASE_URL": "", "TEST_RUN_FOLLOWS": "", "PYTHONUNBUFFERED": "1"}
+    if log is not None and sys.stdout.isatty():
+        environment["FORCE_COLOR"] = "1"
+    with contextlib.ExitStack() as stack:
+        output = None if log is None else stack.enter_context(log.open("wb"))
+        say = sys.stdout.buffer if output is None else output
+        say.write(f"\nRunning the tests on {label}\n".encode())
+        say.flush()
+        return subprocess.Popen(
+            [sys.executable, "-m", "pytest", *arguments],
+            cwd=ROOT,
+            env={**os.environ, **environment, **variables},
+            stdout=output,
+            stderr=None if output is None else subprocess.STDOUT,
+        )
+
+
+def _show(process: subprocess.Popen[bytes], log: Path) -> int:
+    """Print what a run writes until it ends, and return its exit code."""
+    with log.open("rb") as output:
+        while True:
+            try:
+                ended = process.poll() is not None
+                sys.stdout.buffer.write(output.read())
+                sys.stdout.buffer.flush()
+                if ended:
+                    return process.returncode
+                time.sleep(0.2)
+            except KeyboardInterrupt:  # pytest, which has got it too, is cleaning up
+                continue
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """Return the exit code of a run; after a Ctrl-C, once it has cleaned up."""
     while True:
         try:
             return process.wait()
         except KeyboardInterrupt:
             continue
         except SystemExit:
-            process.send_signal(signal.SIGINT)  # pytest cleans up after this one, not after SIGTERM
-            process.wait()
+            _stop(process)
             raise
+
+
+def _stop(*processes: subprocess.Popen[bytes]) -> None:
+    for process in processes:
+        process.send_signal(signal.SIGINT)  # pytest cleans up after this one, not after SIGTERM
+    for process in processes:
+        process.wait()
 
 
 @contextlib.contextmanager
