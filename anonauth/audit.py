@@ -32,9 +32,14 @@ _windows: dict[str, _Window] = {}
 _lock = Lock()
 
 
+def is_kept() -> bool:
+    """Return whether somebody keeps the records; a batch of thousands looks once."""
+    return logger.isEnabledFor(logging.INFO)
+
+
 def record(event: str, **facts: Any) -> None:
     """Log something that happened to a user, e.g. ``record("guest_created", user_id="42")``."""
-    if logger.isEnabledFor(logging.INFO):
+    if is_kept():
         logger.info("%s %s", event, facts, extra={"anonauth": {"event": event, **facts}})
 
 
@@ -45,7 +50,7 @@ def refused(code: str, *, route: str) -> None:
         code: one of the codes that the documentation lists, or the project's.
         route: the pattern of the URL; what a path holds beyond it may be somebody's name or a secret.
     """
-    if not logger.isEnabledFor(logging.INFO):
+    if not is_kept():
         return
     now = time.monotonic()
     summarize(now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from anonauth.models import DailyTally
 
@@ -18,18 +18,23 @@ PURGED = "purged"
 REFUSED = "refused"
 
 
-def count_departed(event: str, since: Iterable[datetime | None]) -> None:
+def day_of(moment: datetime | None) -> date | None:
+    """Return the day in UTC, by which all counts go."""
+    return None if moment is None else moment.astimezone(UTC).date()
+
+
+def count_departed(event: str, since: Iterable[date | None]) -> None:
     """Count guests who are deleted now, and for the day on which each was made that he is gone.
 
     Args:
         event: ``"purged"`` or ``"merged"``; also the label of the days' counts.
-        since: ``guest_since`` of each; one statement for each distinct day.
+        since: the day of ``guest_since`` of each; one statement for each distinct one.
     """
-    moments = list(since)
-    if not moments:
+    days = Counter(since)
+    if not days:
         return
-    DailyTally.objects.add(event, number=len(moments))
-    days = Counter(moment.astimezone(UTC).date() for moment in moments if moment is not None)
+    DailyTally.objects.add(event, number=days.total())
+    del days[None]  # a Counter has no KeyError
     # In the order of the days: two workers that count the same ones wait for each other, and not in a circle.
     for day, number in sorted(days.items()):
         DailyTally.objects.add(DEPARTED, event, number=number, day=day)
@@ -40,6 +45,6 @@ def count_upgraded(method: str, *, at: datetime, since: datetime | None) -> None
 
     What becomes of the account later, e.g. that its owner deletes it, changes no number of the past then.
     """
-    DailyTally.objects.add(UPGRADED, method, day=at.astimezone(UTC).date())
+    DailyTally.objects.add(UPGRADED, method, day=day_of(at))
     if since is not None:
-        DailyTally.objects.add(DEPARTED, UPGRADED, day=since.astimezone(UTC).date())
+        DailyTally.objects.add(DEPARTED, UPGRADED, day=day_of(since))

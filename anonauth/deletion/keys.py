@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -19,15 +20,25 @@ else:
 class Keys:
     """Values of a column, as Python has them; the database's form of each is made once."""
 
-    __slots__ = ("_arrays", "_prepared", "values")
+    __slots__ = ("_arrays", "_prepared", "table", "values")
 
     def __init__(self, values: Iterable[Any]) -> None:
         self.values = list(values)
+        #: The name under which the statement that is being written has them already.
+        self.table: str | None = None
         self._prepared: dict[Any, list[Any]] = {}
         self._arrays: dict[Any, Any] = {}
 
+    @classmethod
+    def of(cls, values: Iterable[Any]) -> Keys:
+        """Return the same keys if they are prepared."""
+        return values if isinstance(values, cls) else cls(values)
+
     def __len__(self) -> int:
         return len(self.values)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.values)
 
     def prepared(self, field: Any, connection: Any) -> list[Any]:
         """Return the values as parameters for a column of this field, or of one that refers to it."""
@@ -46,8 +57,10 @@ class Keys:
         kind = (connection.alias, field)
         if kind not in self._arrays:
             values: Any = self.prepared(field, connection)
-            if all(isinstance(value, int | UUID) for value in values):
-                # Written once. A list is written anew for each statement, and each of its elements looked at.
+            # Written once. A list is written anew for each statement, and each of its elements looked at.
+            if all(isinstance(value, UUID) for value in values):
+                values = f"{{{','.join([value.hex for value in values])}}}"
+            elif all(isinstance(value, int) for value in values):
                 values = f"{{{','.join(map(str, values))}}}"
             self._arrays[kind] = values
         return self._arrays[kind]
@@ -76,15 +89,37 @@ class AmongKeys(BooleanLookup):
 
     def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
         column, parameters = self._column(compiler, connection)
-        kind = self.lhs.output_field.db_type(connection)
-        array = self.rhs.array(self.lhs.output_field, connection)
-        return f"{column} = ANY(%s::{kind}[])", (*parameters, array)
+        field = self.lhs.output_field
+        kind = f"{field.db_type(connection)}[]"
+        array = self.rhs.array(field, connection)
+        if not leads_index(field):
+            return f"{column} = ANY(%s::{kind})", (*parameters, array)
+        # The planner, who sees that the keys are many, would read the whole of a table that is not very large, once
+        # for each batch. It does not look into a subquery.
+        if self.rhs.table is not None:
+            there = f"SELECT keys FROM {self.rhs.table}"  # noqa: S608 -- our own name
+            return f"{column} = ANY(({there})::{kind})", tuple(parameters)
+        return f"{column} = ANY((SELECT %s::{kind})::{kind})", (*parameters, array)
 
     def _column(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
         if not len(self.rhs):
             raise EmptyResultSet
         column, parameters = self.process_lhs(compiler, connection)
         return column, list(parameters)
+
+
+@cache
+def leads_index(field: Any) -> bool:
+    """Return whether an index of all rows begins with the column of a field, as far as Django made the table."""
+    meta = field.model._meta
+    if field.primary_key or field.unique or field.db_index:
+        return bool(meta.managed)
+    wholes = [index for index in meta.indexes if index.condition is None]
+    groups = [
+        *meta.unique_together,
+        *(one.fields for one in (*wholes, *meta.total_unique_constraints)),
+    ]
+    return bool(meta.managed) and any(tuple(group[:1]) == (field.name,) for group in groups)
 
 
 def among(columns: Iterable[str], keys: Keys) -> Q:

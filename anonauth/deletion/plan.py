@@ -14,6 +14,7 @@ from django.db.models.signals import ModelSignal, post_delete, pre_delete
 
 from anonauth.deletion.graph import Model
 from anonauth.deletion.keys import Keys, among
+from anonauth.deletion.leaves import Leaves, delete_leaves, delete_unread
 
 
 @dataclass(slots=True)
@@ -24,10 +25,12 @@ class Plan:
     using: str
     #: To be deleted one table after the other: model -> key -> key of the first row that it goes with.
     rows: dict[Model, dict[Any, Any]] = field(default_factory=dict)
+    #: Their keys, where they are prepared for the database already.
+    keys: dict[Model, Keys] = field(default_factory=dict)
     #: The same rows in full, where a signal has receivers.
     instances: dict[Model, list[Any]] = field(default_factory=lambda: defaultdict(list))
     #: To be deleted unread.
-    leaves: list[QuerySet[Any]] = field(default_factory=list)
+    leaves: list[Leaves] = field(default_factory=list)
     #: To be changed: rows, name of the field, its new value or a function to ask if there are such rows.
     updates: list[tuple[QuerySet[Any], str, Any]] = field(default_factory=list)
     #: Table -> the tables whose rows have to go before.
@@ -73,13 +76,12 @@ class Plan:
             for model in order:
                 self.instances[model].sort(key=attrgetter("pk"))
                 self._send(pre_delete, model, self.instances[model])
-            for leaves in self.leaves:
-                deleted[leaves.model._meta.label] += _delete(leaves)
+            deleted += delete_leaves(self.leaves, self.using)
             for rows, change in updates:
                 rows.update(**change)
             for model in order:
                 for found in self._by_key(model):
-                    deleted[model._meta.label] += _delete(found)
+                    deleted[model._meta.label] += delete_unread(found)
                 self._send(post_delete, model, reversed(self.instances[model]))
         return +deleted
 
@@ -95,7 +97,7 @@ class Plan:
             deleted[model._meta.label] += len(keys)
         leaves: dict[Model, list[QuerySet[Any]]] = defaultdict(list)
         for found in self.leaves:
-            leaves[found.model].append(found)
+            leaves[found.rows.model].append(found.rows)
         for model, querysets in leaves.items():
             before = counted[model._meta.concrete_model]
             if len(querysets) == 1 and not before:
@@ -110,7 +112,10 @@ class Plan:
 
     def _by_key(self, model: Model) -> Iterable[QuerySet[Any]]:
         key = model._meta.pk
-        parts = Keys(self.rows[model]).chunks(self.using, [key])
+        keys = self.keys.get(model)
+        if keys is None or len(keys) < len(self.rows[model]):
+            keys = Keys(self.rows[model])
+        parts = keys.chunks(self.using, [key])
         for part in filter(len, parts):
             yield QuerySet(model, using=self.using).filter(among([key.attname], part))
 
@@ -129,12 +134,3 @@ class Plan:
     def _send(self, signal: ModelSignal, model: Model, instances: Iterable[Any]) -> None:
         for instance in instances:
             signal.send(sender=model, instance=instance, using=self.using, origin=self.origin)
-
-
-def _delete(rows: QuerySet[Any]) -> int:
-    query = rows.order_by()
-    query.query.select_related = False
-    number: int = query._raw_delete(
-        using=query.db
-    )  # internal: without looking for what hangs off them once more
-    return number

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.db import connections
@@ -26,6 +26,7 @@ from anonauth.deletion.graph import (
     sends_signals,
 )
 from anonauth.deletion.keys import Keys, among
+from anonauth.deletion.leaves import Leaves
 from anonauth.deletion.plan import Plan
 
 
@@ -50,6 +51,10 @@ class Found:
             place = self._places[column]
             self._keys[column] = Keys(row[place] for row in self.rows if row[place] is not None)
         return self._keys[column]
+
+    def take_keys(self, keys: Keys) -> None:
+        """Use keys that are prepared for the database already."""
+        self._keys[self.model._meta.pk.attname] = keys
 
     def owners(self, column: str) -> dict[Any, Any]:
         """Return the first row of each value of a column."""
@@ -83,12 +88,13 @@ class Search:
         rows = self.plan.origin
         model = rows.model
         if keys is None and not rows.query.is_sliced and is_leaf(model, None, unseen=self.unseen):
-            self.plan.leaves.append(rows)
+            self.plan.leaves.append(Leaves(rows))
             return
         if keys is None or len(self._columns(model)) > 1 or sends_signals(model):
             found = self._read(rows.order_by() if not rows.query.is_sliced else rows, model)
         else:
             found = [(key,) for key in keys]
+            self.plan.keys[model] = Keys.of(keys)
         self._add(model, found, [row[0] for row in found])
         self._forbid_restricted()
 
@@ -115,6 +121,9 @@ class Search:
             return
         known.update((row[0], root) for row, root in new)
         found = Found(model, [r for r, _ in new], [root for _, root in new], self._columns(model))
+        prepared = self.plan.keys.get(model)
+        if prepared is not None and len(prepared) == len(new) == len(known):
+            found.take_keys(prepared)
         for link in parent_links(model):
             self._add_parents(found, link)
         if not follow:
@@ -130,7 +139,9 @@ class Search:
             elif found.keys(relation.target).values:
                 self._follow(relation, found)
         for (leaf, target), fields in leaves.items():
-            self.plan.leaves += self._related(leaf, fields, found.keys(target))
+            keys = found.keys(target)
+            for part, rows_of_part in self._related(leaf, fields, keys):
+                self.plan.leaves.append(Leaves(rows_of_part, part, fields[0]))
         for field in generic_relations(model):
             self._follow_generic(field, found)
 
@@ -148,14 +159,17 @@ class Search:
         owners = found.owners(link.attname)
         self._add(parent, rows, [owners[row[0]] for row in rows], follow=False)
 
-    def _related(self, model: Model, fields: list[Any], keys: Keys) -> list[QuerySet[Any]]:
+    def _related(
+        self, model: Model, fields: list[Any], keys: Keys
+    ) -> Iterator[tuple[Keys, QuerySet[Any]]]:
         manager = model._base_manager.using(self.using)
         columns = [field.attname for field in fields]
-        parts = keys.chunks(self.using, fields)
-        return [manager.filter(among(columns, part)) for part in filter(len, parts)]
+        for part in filter(len, keys.chunks(self.using, fields)):
+            yield part, manager.filter(among(columns, part))
 
     def _follow(self, relation: Relation, found: Found) -> None:
-        for rows in self._related(relation.model, [relation.field], found.keys(relation.target)):
+        keys = found.keys(relation.target)
+        for _, rows in self._related(relation.model, [relation.field], keys):
             if relation.action in SETS:
                 change = (rows.order_by(), relation.field.name, new_value(relation.field))
                 self.plan.updates.append(change)
@@ -203,9 +217,11 @@ class Search:
             }
             name = relation.model._meta.pk.attname
             for leaves in self.plan.leaves:
-                if left and leaves.model is relation.model:
+                if left and leaves.rows.model is relation.model:
                     for part in Keys(left).chunks(self.using, [relation.field]):
-                        for key in leaves.filter(among([name], part)).values_list("pk", flat=True):
+                        for key in leaves.rows.filter(among([name], part)).values_list(
+                            "pk", flat=True
+                        ):
                             left.pop(key, None)
             if left:
                 self.plan.forbidden.update(left.values())
@@ -221,7 +237,7 @@ class Search:
             if not isinstance(rows, QuerySet):
                 raise NeedsCollector
             if is_leaf(model, None, unseen=self.unseen):
-                self.plan.leaves.append(rows)
+                self.plan.leaves.append(Leaves(rows))
                 continue
             # The column that holds the owner's key may be a text for keys of any kind.
             owners = {

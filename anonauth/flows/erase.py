@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date
 from functools import partial
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.db import router, transaction
+from django.db import connections, router, transaction
 from django.db.models import QuerySet
 
 from anonauth import audit
@@ -36,14 +36,16 @@ class Erased:
     spared: frozenset[Any]
 
 
-def erase(guests: Mapping[Any, datetime | None], *, database: str) -> Erased:
+def erase(guests: Mapping[Any, date | None], *, database: str, check_now: bool = False) -> Erased:
     """Delete guests with all that is theirs, but for those to whom rows belong that must not be deleted.
 
     Call it in a transaction that holds the locks of their rows; what it announces, it announces on commit.
 
     Args:
-        guests: ``guest_since`` by primary key.
+        guests: the day of ``guest_since`` in UTC, by primary key.
         database: the alias in which they are.
+        check_now: whether to check deferred constraints here, where that can be chosen, and not at the commit: for
+            many guests that takes as long as deleting them.
 
     Raises:
         ProtectedError, RestrictedError: it could not be told to which guest the protected row belongs.
@@ -65,6 +67,10 @@ def erase(guests: Mapping[Any, datetime | None], *, database: str) -> Erased:
         plan = plan_deletion(rows, keys=going)
         plan.check()
     deleted = plan.execute()
+    connection = connections[database]
+    if check_now and connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     if router.db_for_write(DailyTally) == database:
         # At the very end: its rows are everybody's, and are locked for no longer than the commit takes.
         count_departed("purged", going.values())
@@ -76,8 +82,8 @@ def erase(guests: Mapping[Any, datetime | None], *, database: str) -> Erased:
 
 
 def plan_around(
-    guests: Mapping[Any, datetime | None], *, database: str, unseen: bool = False
-) -> tuple[Plan | CollectorPlan, dict[Any, datetime | None], frozenset[Any]]:
+    guests: Mapping[Any, date | None], *, database: str, unseen: bool = False
+) -> tuple[Plan | CollectorPlan, dict[Any, date | None], frozenset[Any]]:
     """Return a plan for those guests who may be deleted, they themselves, and the keys of the others; reads only.
 
     Raises:
@@ -85,7 +91,8 @@ def plan_around(
     """
     going = dict(guests)
     for _look in range(LOOKS):
-        plan = plan_deletion(rows_of(going, database), keys=going, unseen=unseen)
+        keys = Keys(going)
+        plan = plan_deletion(rows_of(keys, database), keys=keys, unseen=unseen)
         if not plan.forbidden:
             break
         if None in plan.forbidden:
@@ -99,11 +106,12 @@ def plan_around(
 def rows_of(keys: Iterable[Any], database: str) -> QuerySet[Any]:
     """Return the users with these keys."""
     model = get_user_model()
-    mine = among([model._meta.pk.attname], Keys(keys))
+    mine = among([model._meta.pk.attname], Keys.of(keys))
     return model._base_manager.using(database).filter(mine)
 
 
 def _announce(model: type[Any], keys: list[Any]) -> None:
-    for key in keys:
+    for key in keys if audit.is_kept() else ():
         audit.record("guest_purged", user_id=str(key))
+    for key in keys if guest_purged.has_listeners(model) else ():
         guest_purged.send_robust(sender=model, user_id=key)

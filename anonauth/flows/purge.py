@@ -14,11 +14,13 @@ from django.contrib.auth import get_user_model
 from django.db import DatabaseError, IntegrityError, InterfaceError, connections, transaction
 
 from anonauth.adapter import get_adapter
+from anonauth.deletion.keys import Keys
 from anonauth.exceptions import NotAnonymous, ProtectedData
 from anonauth.flows.erase import erase, plan_around, rows_of
 from anonauth.flows.stale import Candidate, StaleGuests
 from anonauth.models import user_database
 from anonauth.registry import as_service
+from anonauth.tally import day_of
 
 logger = logging.getLogger("anonauth")
 
@@ -102,7 +104,7 @@ def purge_guest(*, user_id: Any) -> bool:
             if not row.is_guest:
                 raise NotAnonymous
             allowed = get_adapter().can_purge(rows_of([row.pk], database)).exists()
-            if not allowed or erase({row.pk: row.guest_since}, database=database).spared:
+            if not allowed or erase({row.pk: day_of(row.guest_since)}, database=database).spared:
                 raise ProtectedData
     except IntegrityError as error:
         raise ProtectedData from error
@@ -213,16 +215,20 @@ class _Batch:
     def _delete(self, page: list[Candidate]) -> PurgeReport:
         # Everything is asked again, by a statement that began after the rows were locked: an address that a guest
         # started to prove a moment ago leaves no trace on his own row.
-        keys = [one.key for one in page]
-        allowed = set(self.stale.allowed(keys).order_by().values_list("pk", flat=True))
-        guests = {one.key: one.guest_since for one in page if one.key in allowed}
+        allowed = self._allowed(Keys(one.key for one in page))
+        guests = {one.key: one.day for one in page if allowed is None or one.key in allowed}
         held = len(page) - len(guests)
         if not self.dry_run:
-            erased = erase(guests, database=self.database)
+            erased = erase(guests, database=self.database, check_now=True)
             return PurgeReport(erased.guests, len(erased.spared), held, rows=erased.rows)
         plan, going, spared = plan_around(guests, database=self.database, unseen=True)
         rows, changed = plan.count()
         return PurgeReport(len(going), len(spared), held, rows=rows, changed=changed)
+
+    def _allowed(self, keys: Keys) -> set[Any] | None:
+        """Return the keys of those whom nothing holds; None if these are all, which is the rule."""
+        allowed = self.stale.allowed(keys).order_by().values_list("pk", flat=True).distinct()
+        return None if allowed.count() == len(keys) else set(allowed)
 
     def _limit_waiting(self) -> None:
         connection = connections[self.database]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import reduce
 from typing import Any, Literal
 
 from django.contrib.auth import get_user_model
 from django.db import connections
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import TruncDate
 from django.utils import timezone
 
 from anonauth.adapter import get_adapter
@@ -28,7 +29,8 @@ class Candidate:
 
     key: Any
     last_seen_at: datetime | None
-    guest_since: datetime | None
+    #: Of ``guest_since``, in UTC.
+    day: date | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,5 +104,7 @@ class StaleGuests:
         features = connections[self.database].features
         if lock and features.has_select_for_update:
             rows = rows.select_for_update(skip_locked=features.has_select_for_update_skip_locked)
-        found = rows.values_list("pk", "last_seen_at", "guest_since")[:size]
+        # The database makes days of the moments faster than Python does.
+        day = TruncDate("guest_since", tzinfo=UTC)
+        found = rows.values_list("pk", "last_seen_at", day)[:size]
         return [Candidate(*values) for values in found]

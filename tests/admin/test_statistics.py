@@ -13,7 +13,7 @@ from django.utils import timezone, translation
 
 from anonauth.admin.charts import chart, nice_top, share
 from anonauth.models import DailyTally
-from anonauth.tally import count_departed, count_upgraded
+from anonauth.tally import count_departed, count_upgraded, day_of
 from tests.admin.conftest import USERS, StaffMaker
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def life(guest: Any) -> None:
     for days, method in ((0, "email"), (0, "social"), (1, "email"), (2, "carrier pigeon")):
         at = now - timedelta(days=days)
         count_upgraded(method, at=at, since=at - timedelta(days=1))
-    count_departed("purged", [now - timedelta(days=40)])
+    count_departed("purged", [day_of(now - timedelta(days=40))])
     DailyTally.objects.add("refused", "<script>alert(1)</script>", number=3)
 
 

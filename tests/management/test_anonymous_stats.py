@@ -15,7 +15,7 @@ from django.utils import timezone
 from anonauth.flows.upgrade import upgrade
 from anonauth.management.commands.anonymous_stats import Command
 from anonauth.models import DailyTally
-from anonauth.tally import count_departed
+from anonauth.tally import count_departed, day_of
 
 pytestmark = pytest.mark.django_db
 User: Any = get_user_model()
@@ -39,7 +39,7 @@ def life(django_capture_on_commit_callbacks: Any) -> None:
         User.objects.create_user(name, is_guest=True, guest_since=now, last_seen_at=now)
     with django_capture_on_commit_callbacks(execute=True):
         upgrade(User.objects.get(username="g0"), method="email")
-    count_departed("merged", [now - timedelta(days=1)])
+    count_departed("merged", [day_of(now - timedelta(days=1))])
     DailyTally.objects.add("refused", "rate_limited", number=5)
 
 

@@ -1,0 +1,143 @@
+"""How a column is compared with many keys, and what the planner of PostgreSQL makes of it."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+from django.db import connection, models
+from django.test.utils import CaptureQueriesContext, isolate_apps
+
+from anonauth.deletion import delete_rows
+from anonauth.deletion.keys import Keys, among, leads_index
+from anonauth.deletion.leaves import Leaves, delete_leaves
+from tests.relations.models import Label, Leaf, Remark, Root, Twin
+
+
+@isolate_apps("tests.relations")
+def test_only_a_column_with_which_a_whole_index_begins_leads_one() -> None:
+    class Thing(models.Model):  # noqa: DJ008
+        key = models.UUIDField(primary_key=True)
+        single = models.IntegerField(unique=True)
+        indexed = models.IntegerField(db_index=True)
+        owner = models.ForeignKey(Root, models.CASCADE)
+        bare_owner = models.ForeignKey(Root, models.CASCADE, db_index=False, related_name="+")
+        together = models.IntegerField()
+        second = models.IntegerField()
+        constrained = models.IntegerField()
+        first = models.IntegerField()
+        partly = models.IntegerField()
+        partly_unique = models.IntegerField()
+
+        class Meta:
+            app_label = "relations"
+            unique_together = [("together", "second")]
+            constraints = [
+                models.UniqueConstraint(fields=["constrained", "second"], name="whole"),
+                models.UniqueConstraint(
+                    fields=["partly_unique"], name="part", condition=models.Q(second=1)
+                ),
+            ]
+            indexes = [
+                models.Index(fields=["first", "second"], name="index"),
+                models.Index(fields=["partly"], name="partial", condition=models.Q(second=1)),
+            ]
+
+    class Foreign(models.Model):  # noqa: DJ008
+        owner = models.ForeignKey(Root, models.CASCADE)
+
+        class Meta:
+            app_label = "relations"
+            managed = False
+
+    leading = {field.name for field in Thing._meta.fields if leads_index(field)}
+    assert leading == {
+        "key", "single", "indexed", "owner", "together", "constrained", "first"
+    }  # fmt: skip
+    # Of a table that Django has not made, nobody knows.
+    assert not leads_index(Foreign._meta.get_field("owner"))
+
+
+@pytest.mark.django_db
+def test_keys_of_every_kind_find_their_rows() -> None:
+    made = [Root.objects.create(code=code) for code in ("a", 'b", {c}', "d\\")]
+    leaves = [Leaf.objects.create(root=root) for root in made]
+    codes, numbers = Keys(root.code for root in made[1:]), Keys(root.pk for root in made[:2])
+    assert list(Root.objects.filter(among(["code"], codes)).order_by("pk")) == made[1:]
+    assert list(Leaf.objects.filter(among(["root_id"], numbers)).order_by("pk")) == leaves[:2]
+    assert not Leaf.objects.filter(among(["root_id"], Keys([]))).exists()
+
+
+def test_keys_are_written_for_postgresql_once() -> None:
+    numbers, field = Keys([1, 2]), Leaf._meta.get_field("root")
+    assert numbers.array(field, connection) == "{1,2}"
+    assert numbers.array(field, connection) is numbers.array(Root._meta.pk, connection)
+    uuid = models.UUIDField()
+    keys = [UUID(int=1), UUID(int=2)]
+    prepared = Keys(keys).array(uuid, connection)
+    if connection.features.has_native_uuid_field:
+        assert prepared == f"{{{keys[0].hex},{keys[1].hex}}}"
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db
+def test_a_batch_does_not_read_the_whole_of_a_table_of_some_thousands() -> None:
+    Root.objects.bulk_create(Root() for _ in range(20_000))
+    keys = list(Root.objects.order_by("?").values_list("pk", flat=True)[:1000])
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO relations_leaf (root_id) SELECT id FROM relations_root")
+        cursor.execute("ANALYZE relations_leaf")
+    rows = Leaf.objects.filter(among(["root_id"], Keys(keys)))
+    assert rows.count() == 1000
+    assert "Seq Scan" not in rows.explain()
+    # What the planner does if it sees that there are many.
+    assert "Seq Scan" in Leaf.objects.filter(root_id__in=keys).explain()
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db
+def test_a_table_without_an_index_is_read_once_and_not_once_for_each_key() -> None:
+    rows = Leaf.objects.filter(among(["id"], Keys([1, 2])))
+    assert "= ANY((SELECT %s::bigint[])::bigint[])" in rows.query.sql_with_params()[0]
+    # Only a constant is hashed: with a subquery each row would be compared with a thousand keys.
+    remarks = Remark.objects.filter(among(["object_id"], Keys([1, 2])))
+    sql, parameters = remarks.query.sql_with_params()
+    assert "= ANY(%s::integer[])" in sql
+    assert parameters == ("{1,2}",)
+
+
+@pytest.mark.django_db
+def test_tables_that_hang_off_the_same_rows_are_emptied_by_one_statement() -> None:
+    one, other = Root.objects.create(), Root.objects.create()
+    for root in (one, one, other):
+        Leaf.objects.create(root=root)
+    Twin.objects.create(one=one, other=one)
+    Twin.objects.create(one=other, other=one)
+    Twin.objects.create(one=other, other=other)
+    one.labels.add(Label.objects.create())
+
+    with CaptureQueriesContext(connection) as statements:
+        deleted = delete_rows(Root.objects.filter(pk=one.pk))
+
+    assert (deleted["relations.Leaf"], deleted["relations.Twin"]) == (2, 2)
+    assert deleted["relations.Root_labels"] == 1
+    assert Leaf.objects.get().root == other
+    assert Twin.objects.get().other == other
+    tables = [s["sql"] for s in statements if 'DELETE FROM "relations_leaf"' in s["sql"]]
+    assert len(tables) == 1
+    together = connection.vendor == "postgresql"
+    assert ('DELETE FROM "relations_twin"' in tables[0]) is together
+    assert tables[0].startswith("WITH anonauth_keys") is together
+
+
+@pytest.mark.django_db
+def test_what_a_manager_hides_altogether_stays_and_does_not_stop_the_others() -> None:
+    root = Root.objects.create()
+    Leaf.objects.create(root=root)
+    keys, column = Keys([root.pk]), Leaf._meta.get_field("root")
+    found = [
+        Leaves(rows, keys, column)
+        for rows in (Twin.objects.none(), Leaf.objects.filter(among(["root_id"], keys)))
+    ]
+    assert +delete_leaves(found, "default") == {"relations.Leaf": 1}
+    assert +delete_leaves(found[:1], "default") == {}
