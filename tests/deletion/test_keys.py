@@ -127,7 +127,7 @@ def test_tables_that_hang_off_the_same_rows_are_emptied_by_one_statement() -> No
     assert len(tables) == 1
     together = connection.vendor == "postgresql"
     assert ('DELETE FROM "relations_twin"' in tables[0]) is together
-    assert tables[0].startswith("WITH anonauth_keys") is together
+    assert ("WITH anonauth_keys" in tables[0]) is together
 
 
 @pytest.mark.django_db
