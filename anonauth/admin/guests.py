@@ -57,10 +57,13 @@ class GuestAdminMixin(Base):
             return fieldsets  # Django listed every field there is
         return [*fieldsets, (_("Guest"), {"fields": missing})]
 
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        actions: dict[str, Any] = super().get_actions(request)
+    def get_actions(self, request: HttpRequest, action_location: Any = None) -> dict[str, Any]:
+        # Django 6.1 names the place, and has actions on the page of one object too; ours begin on the list.
+        place = {} if action_location is None else {"action_location": action_location}
+        actions: dict[str, Any] = super().get_actions(request, **place)
+        elsewhere = getattr(action_location, "name", "CHANGE_LIST") != "CHANGE_LIST"
         # Popups have no actions; and each demands what the act amounts to.
-        if "_popup" in request.GET:
+        if elsewhere or "_popup" in request.GET:
             return actions
         if self.has_change_permission(request):
             actions |= _entry(upgrade_selected)

@@ -63,6 +63,13 @@ def test_the_list_costs_no_statement_for_a_guest_more(
         assert boss.get(USERS).status_code == 200
 
 
+def test_actions_begin_on_the_list_and_nowhere_else(boss: Client, guest: Any) -> None:
+    actions = ("upgrade_selected", "merge_selected", "purge_selected")
+    assert all(f'value="{name}"' in boss.get(USERS).content.decode() for name in actions)
+    for page in (f"{USERS}{guest.pk}/change/", f"{USERS}?_popup=1"):
+        assert not any(name in boss.get(page).content.decode() for name in actions)
+
+
 def test_no_form_writes_the_flag_or_a_date(boss: Client, guest: Any) -> None:
     path = f"{USERS}{guest.pk}/change/"
     page = boss.get(path).content.decode()

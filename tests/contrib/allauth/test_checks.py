@@ -23,7 +23,8 @@ def ids(messages: list[CheckMessage]) -> list[str | None]:
 
 @pytest.mark.django_db
 def test_a_project_as_documented_is_clean() -> None:
-    assert run_checks() == []
+    # W047 is said of a model of the tests, where the database is SQLite.
+    assert [message for message in run_checks() if message.id != "models.W047"] == []
 
 
 def test_an_account_adapter_that_knows_no_guests_is_an_error(settings: Settings) -> None:
