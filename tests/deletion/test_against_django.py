@@ -93,6 +93,14 @@ def state() -> dict[str, Counter[tuple[Any, ...]]]:
     }
 
 
+def by_table(numbers: dict[str, int]) -> dict[str, int]:
+    """Return the same numbers: a row that is met as itself and as a proxy is counted as one of the two."""
+    tables: Counter[str] = Counter()
+    for label, number in numbers.items():
+        tables[apps.get_model(label)._meta.concrete_model._meta.label] += number
+    return dict(+tables)
+
+
 def outcome(delete: Callable[[QuerySet[Any]], Any], rows: QuerySet[Any], listen_to: Any) -> Any:
     """Return what a way to delete does: number of rows by model or the error, what is left, the signals."""
     heard: list[tuple[Any, ...]] = []
@@ -105,7 +113,7 @@ def outcome(delete: Callable[[QuerySet[Any]], Any], rows: QuerySet[Any], listen_
                     with listening(listen_to) as heard:
                         deleted = delete(rows.all())
                 connection.check_constraints()
-            result: Any = {label: number for label, number in deleted.items() if number}
+            result: Any = by_table(deleted)
         except IntegrityError as error:
             result, heard = type(error), []
         return result, state(), heard
@@ -116,7 +124,7 @@ def assert_same(rows: QuerySet[Any], listen_to: Any = "nobody") -> Any:
     ours = outcome(delete_rows, rows, listen_to)
     assert ours == django
     if isinstance(django[0], dict):
-        assert count_rows(rows) == django[0]
+        assert by_table(count_rows(rows)) == django[0]
     elif django[0] in {models.ProtectedError, models.RestrictedError}:
         with pytest.raises(django[0]):
             count_rows(rows)

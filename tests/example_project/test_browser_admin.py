@@ -96,7 +96,7 @@ def test_staff_purges_one_guest_after_having_seen_what_goes(
     before = everybody(shop)
     log_in(browser, shop, "/admin/accounts/user/?is_guest__exact=1&o=-3")
     box = find(browser, "#result_list .action-select")
-    key = str(box.get_attribute("value")).replace("-", "")
+    key = str(box.get_dom_attribute("value")).replace("-", "")
     box.click()
     Select(find(browser, "select[name=action]")).select_by_value("purge_selected")
     go(browser, "button[name=index]")
@@ -110,7 +110,7 @@ def test_staff_purges_one_guest_after_having_seen_what_goes(
 def test_staff_upgrades_a_guest_with_an_address(browser: Chrome, shop: demo.Demo) -> None:
     log_in(browser, shop, "/admin/accounts/user/?is_guest__exact=1")
     box = find(browser, "#result_list .action-select")
-    key = str(box.get_attribute("value")).replace("-", "")
+    key = str(box.get_dom_attribute("value")).replace("-", "")
     box.click()
     Select(find(browser, "select[name=action]")).select_by_value("upgrade_selected")
     go(browser, "button[name=index]")

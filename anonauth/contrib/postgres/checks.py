@@ -12,7 +12,7 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
-from django.db import connections
+from django.db import OperationalError, connections
 
 from anonauth.contrib.postgres import inspection
 from anonauth.contrib.postgres.comparison import faults
@@ -73,12 +73,28 @@ def check_driver(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 
 @register("anonauth", Tags.database)
+def check_connection(
+    app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """W512: a database that does not answer, so that nothing is said of it."""
+    return [
+        Warning(
+            f"The database {alias!r} does not answer: the checks of its rules were left out.",
+            hint=" ".join(str(fault).split()),
+            id="anonauth.W512",
+        )
+        for alias in _postgres(databases)
+        if (fault := _fault(alias)) is not None
+    ]
+
+
+@register("anonauth", Tags.database)
 def check_role(
     app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
     """W504: a role for whom no policy ever holds."""
     found: list[CheckMessage] = []
-    for alias in _postgres(databases):
+    for alias in _answering(databases):
         role = inspection.role(alias)
         if role.is_superuser or role.bypasses:
             what = "is a superuser" if role.is_superuser else "has BYPASSRLS"
@@ -99,7 +115,7 @@ def check_tables(
     """W505 to W511: what the tables lack, and what differs from the models."""
     return [
         message
-        for alias in _postgres(databases)
+        for alias in _answering(databases)
         for table in inspection.tables(alias)
         for message in (*_of_switch(table), *_of_declarations(alias, table), *_of_policies(table))
     ]
@@ -109,6 +125,18 @@ def _postgres(databases: Sequence[str] | None) -> Iterator[str]:
     for alias in databases or ():
         if connections[alias].vendor == "postgresql":
             yield alias
+
+
+def _answering(databases: Sequence[str] | None) -> Iterator[str]:
+    return (alias for alias in _postgres(databases) if _fault(alias) is None)
+
+
+def _fault(alias: str) -> OperationalError | None:
+    try:
+        connections[alias].ensure_connection()
+    except OperationalError as error:
+        return error
+    return None
 
 
 def _of_switch(table: Table) -> Iterator[CheckMessage]:

@@ -10,6 +10,7 @@ from django.apps import apps
 from django.core.checks import run_checks
 from django.core.management import call_command
 from django.db import connection, connections, models
+from django.db.utils import ConnectionHandler
 from django.test.utils import isolate_apps
 
 from anonauth.contrib.postgres import checks, inspection, transport
@@ -20,7 +21,7 @@ MIDDLEWARE = "anonauth.contrib.postgres.middleware.RowSecurityMiddleware"
 
 def ids(*, database: bool = False) -> list[str]:
     """Return the ids of what the checks of this app find."""
-    found = run_checks(tags=["anonauth"], databases=["default"] if database else None)
+    found = run_checks(tags=["anonauth"], databases=["default"] if database else [])
     return sorted(str(m.id) for m in found if str(m.id)[10:12] in ("50", "51"))
 
 
@@ -239,3 +240,17 @@ def test_other_databases_are_not_asked() -> None:
         assert checks.check_tables(None, databases=["default"]) == []
     assert checks.check_tables(None, databases=None) == []
     assert checks.check_role(None, databases=None) == []
+
+
+@pytest.mark.django_db
+def test_a_database_that_does_not_answer_is_one_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody = {"HOST": "127.0.0.1", "PORT": "1", "NAME": "none"}
+    nowhere = {"ENGINE": "django.db.backends.postgresql", **nobody}
+    monkeypatch.setattr(
+        checks, "connections", ConnectionHandler({"default": {}, "nowhere": nowhere})
+    )
+
+    (message,) = run_checks(tags=["anonauth"], databases=["nowhere"])
+
+    assert message.id == "anonauth.W512"
+    assert "refused" in str(message.hint)
