@@ -16,6 +16,7 @@ from django.contrib.auth import (
     login,
     logout,
 )
+from django.db import DatabaseError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
@@ -26,9 +27,10 @@ from anonauth.exceptions import (
     AlreadyPermanent,
     GuestProofInvalid,
     InvalidInput,
+    UserNotFound,
     WouldLoseData,
 )
-from anonauth.models import is_permanent
+from anonauth.models import find_user, is_permanent
 from anonauth.registry import session_listeners
 
 BUILT_IN = {
@@ -124,7 +126,13 @@ class SessionCredentials(Credentials):
         if in_session(request, user):
             return {}
         # Django's login() gives the session a new key (no fixation) and keeps a visitor's data in it.
-        login(request, user, backend=session_backend())
+        try:
+            login(request, user, backend=session_backend())
+        except DatabaseError as error:
+            # It writes last_login, perhaps of a row that was erased or merged in this very moment.
+            if find_user(user.pk) is None:
+                raise UserNotFound from error
+            raise
         return {}
 
     def renew(self, request: HttpRequest, user: Any) -> dict[str, Any]:

@@ -180,6 +180,8 @@ REST_FRAMEWORK = {
         "anonauth.api.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    # REST framework's own parser answers 500 to "[[[[…" and lets 1e400 through.
+    "DEFAULT_PARSER_CLASSES": ["anonauth.api.parsers.BoundedJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "example_project.shop.api.errors.exception_handler",

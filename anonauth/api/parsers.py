@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import IO, Any
@@ -34,15 +35,17 @@ class BoundedJSONParser(JSONParser):
         if len(body) > MAX_BODY:
             raise BodyTooLarge
         try:
-            data = json.loads(body.decode(), parse_constant=_refuse)
+            data = json.loads(body.decode(), parse_constant=_refuse, parse_float=_finite)
+            if HALF.search(body) and not _is_text(data):
+                raise ParseError("JSON parse error - half a character")
         except ValueError as error:
             raise ParseError(f"JSON parse error - {error}") from error
-        except RecursionError as error:  # "[[[[…": ten kilobytes suffice
+        except (
+            RecursionError
+        ) as error:  # "[[[[…": ten kilobytes suffice; to write it again takes a level more
             raise ParseError("JSON parse error - too deeply nested") from error
         if not isinstance(data, dict):
             raise ParseError("JSON parse error - expected an object")
-        if HALF.search(body) and not _is_text(data):
-            raise ParseError("JSON parse error - half a character")
         return data
 
 
@@ -52,6 +55,13 @@ def _is_text(data: Any) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if math.isinf(value):  # "1e400"; no answer could hold it
+        raise ValueError(f"{number} is too large")
+    return value
 
 
 def _refuse(constant: str) -> None:

@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
-from anonauth.adapter import get_adapter
+from anonauth.adapter import get_adapter, refuse_impersonation
 from anonauth.api.answers import kind_at_hand, offered, signed_in
 from anonauth.api.entrance import admit, enter
 from anonauth.api.errors import exception_handler
@@ -102,6 +102,9 @@ class AnonymousView(AnonauthView):
         check_same_site(request._request, sets_cookie=kind.sets_cookie)
         kind.check_request(request._request, request.user)
         if here:
+            if kind is not kind_at_hand(request):
+                # SECURITY: nothing would tell of the new credential that staff has it, and not the guest.
+                refuse_impersonation(request._request)
             return signed_in(request, kind, request.user)
         entered = enter(
             request._request,

@@ -387,6 +387,7 @@ def test_no_profile_gives_rights(api: Api, settings: Settings, adapter: str) -> 
         ('{"\\ud800": 1}', 400, "parse_error"),
         ('{"profile": {"\\udfff": 1}}', 400, "parse_error"),
         ('{"profile": {"a": -Infinity}}', 400, "parse_error"),
+        ('{"profile": {"a": -1e400}}', 400, "parse_error"),
         ('{"profile": {"a": ' + "9" * 5000 + "}}", 400, "parse_error"),
         ('{"profile": 1}', 400, "invalid"),
         ('{"credentials": {"a": 1}}', 400, "invalid"),
@@ -404,6 +405,15 @@ def test_a_bad_body_is_refused_and_makes_nobody(
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer.json()["detail"]
     assert not User.objects.exists()
+
+
+def test_no_depth_of_a_body_is_an_error(api: Api, settings: Settings) -> None:
+    """What can just be read may be too deep to be looked through for half characters."""
+    settings.ANONAUTH_RATE_LIMITS = []
+    body = '{"profile": {"a": "\\ud83d\\ude00", "b": %s}}'
+
+    for depth in range(600, 1000):
+        assert api.post("anonymous/", body % ("[" * depth + "]" * depth)).status_code == 400
 
 
 @pytest.mark.parametrize(

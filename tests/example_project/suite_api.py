@@ -59,6 +59,13 @@ def as_customer(customer: User) -> Api:
     return Api(str(issue(customer).access_token))
 
 
+@pytest.mark.parametrize("product", ["1e400", "[" * 20_000])
+def test_a_body_that_makes_no_sense_is_no_error(guest: Api, product: str) -> None:
+    for path in ("cart/items/", "wish-list/"):
+        answer = guest.client.post(f"/api/{path}", f'{{"product": {product}}}', "application/json")
+        assert (answer.status_code, answer.json()["code"]) == (400, "parse_error")
+
+
 def test_a_guest_fills_cart_and_wish_list(guest: Api, mug: Product) -> None:
     status, item = guest("POST", "cart/items/", {"product": mug.pk, "quantity": 2})
     assert (status, item["quantity"], item["product"]["slug"]) == (201, 2, "mug")

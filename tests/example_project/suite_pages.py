@@ -212,6 +212,11 @@ def test_the_way_back_leads_to_no_other_site(client: Client, mug: Product) -> No
     assert b"evil.example" not in answer.content
 
 
+def test_the_way_back_is_no_name_of_a_view(as_customer: Client, mug: Product) -> None:
+    assert add(as_customer, mug, next="there")["Location"] == "there"
+    assert as_customer.get("/keep/", {"next": "there"})["Location"] == "there"
+
+
 def test_a_guest_erases_himself_and_his_things(client: Client, mug: Product) -> None:
     add(client, mug)
     assert client.get("/account/erase/").status_code == 405

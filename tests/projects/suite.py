@@ -13,7 +13,7 @@ from django.conf import settings
 from django.contrib.auth import authenticate, get_user_model
 from django.core import mail
 from django.core.management import call_command
-from django.test import Client
+from django.test import Client, override_settings
 
 from anonauth.adapter import get_adapter
 from anonauth.flows.merge import merge, preview_merge
@@ -180,6 +180,37 @@ def test_a_guest_who_merely_claims_an_address_does_not_keep_it_from_who_proves_i
     assert proved.status_code == 200, proved.content
     assert EmailAddress.objects.get(verified=True).user.is_guest is False
     assert User.objects.guests().count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_account_that_never_proved_the_address_is_no_error() -> None:
+    """It keeps who proves it from having it only where the column is unique, and is handed nothing."""
+    squatter = get_adapter().new_guest()
+    squatter.is_guest = False
+    column = getattr(settings, "ACCOUNT_USER_MODEL_EMAIL_FIELD", None)
+    if column:
+        setattr(squatter, column, "ada@example.org")
+    squatter.save()
+    EmailAddress.objects.create(user=squatter, email="ada@example.org", primary=True)
+    client = Client()
+    headers = bearer(sign_in(client, "jwt"))
+
+    def post(path: str, data: dict[str, Any]) -> Any:
+        return client.post(f"/auth/{path}", data, "application/json", headers=headers)
+
+    post("upgrade/email/", {"email": "ada@example.org"})
+    code = re.findall(r"^[A-Z]{4}-[A-Z]{4}$", str(mail.outbox[-1].body), re.MULTILINE)[0]
+    answer = post("upgrade/email/verify/", {"code": code})
+
+    if not (column and User._meta.get_field(column).unique):
+        assert answer.status_code == 200, answer.content
+        return
+    assert (answer.status_code, answer.json()["code"]) == (409, "email_taken")
+    with override_settings(
+        ACCOUNT_LOGIN_BY_CODE_ENABLED=True, ACCOUNT_EMAIL_VERIFICATION="optional"
+    ):
+        merged = post("merge/", {"merge_ticket": answer.json()["merge_ticket"]})
+    assert (merged.status_code, merged.json()["code"]) == (403, "login_required")
 
 
 @pytest.mark.django_db(transaction=True)

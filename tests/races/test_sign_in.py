@@ -16,7 +16,7 @@ from anonauth.flows.last_seen import touch
 from anonauth.flows.purge import purge_guest
 from anonauth.models import SignInKey
 from tests.client import Api
-from tests.races.threads import together, wait_for_blocked_backends
+from tests.races.threads import behind, together, wait_for_blocked_backends
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 User = get_user_model()
@@ -36,6 +36,18 @@ def test_twenty_parallel_first_requests_with_one_key_are_one_guest() -> None:
     for answer in answers:
         me = Api().get("user/", Authorization=f"Bearer {answer.json()['access']}")
         assert me.status_code == 200
+
+
+def test_a_guest_who_is_erased_while_he_gets_a_session_reads_that_he_is_gone() -> None:
+    api = Api()
+    guest = api.sign_in()["id"]
+
+    (answer,) = behind(
+        lambda: purge_guest(user_id=guest),
+        lambda: api.post("anonymous/", {"credentials": "session"}),
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "user_not_found")
 
 
 def test_twenty_parallel_requests_without_a_key_are_twenty_guests(settings: Any) -> None:

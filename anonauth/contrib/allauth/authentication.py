@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
+from anonauth.adapter import get_adapter
 from anonauth.conf import get_settings
 from anonauth.flows.last_seen import touch
 
@@ -40,5 +41,7 @@ def user_of(session: Any) -> Any | None:
     """Return the user whose session it is, if he may use it; one that was revoked is ended."""
     carrier = HttpRequest()
     carrier.session = session
-    user = get_user(carrier)
-    return user if user.is_authenticated else None
+    user = carrier.user = get_user(carrier)
+    # SECURITY: the key of a cookie is good as a token, and the session in which staff acts as a user says so itself.
+    # Nobody would ask it: the session of the request is another one, or none.
+    return user if user.is_authenticated and not get_adapter().is_impersonated(carrier) else None

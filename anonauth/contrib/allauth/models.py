@@ -65,10 +65,15 @@ class SocialTicket(models.Model):
 
 
 class SeenToken(models.Model):
-    """Which user brought a provider's id token first, until it expires. Only a hash is stored."""
+    """Which user brought a provider's id token first, until it expires. Only a hash is stored.
+
+    SECURITY: it outlives its user, or else a merge would give the token back to whoever has a copy.
+    """
 
     token_hash = models.CharField(max_length=64, primary_key=True)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
     expires_at = models.DateTimeField(db_index=True)
 
     objects = ExpiringQuerySet.as_manager()

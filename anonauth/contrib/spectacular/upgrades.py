@@ -178,6 +178,7 @@ class Password(Endpoint):
                     *LIMITS,
                     "csrf_failed",
                     "permanent_user_required",
+                    "impersonated",
                     "password_exists",
                 ),
             },

@@ -87,6 +87,7 @@ class Anonymous(Endpoint):
                     "automated_client",
                     "cross_site",
                     "csrf_failed",
+                    "impersonated",
                     "already_permanent",
                     "idempotency_key_used",
                     "rate_limited",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect, render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
@@ -43,7 +43,8 @@ def keep(request: HttpRequest) -> HttpResponse:
         way_back = upgrades.arrive(request)
         if way_back is not None:
             _welcome(request)
-        return redirect(way_back or target or "shop:account")
+        # Not redirect(), which would take "foo" for the name of a view.
+        return HttpResponseRedirect(way_back or target or resolve_url("shop:account"))
     upgrades.set_out(request, target=target)
     context = {"next": target, "wish_count": user.wish_list.count()}
     return render(request, "shop/keep.html", context)

@@ -90,6 +90,49 @@ def test_staff_merges_nobody_and_may_preview() -> None:
     assert client_of(ann).post("merge/", proof).status_code == 200
 
 
+@pytest.mark.parametrize("kind", ["jwt", "headless"])
+def test_staff_is_given_no_other_credential_of_a_guest(
+    hijacked: Guest, settings: Any, kind: str
+) -> None:
+    """With tokens nothing would tell that it is staff who has them."""
+    settings.ANONAUTH_CREDENTIALS = ["session", "jwt", "headless"]
+    api = Api()
+    api.http = hijacked.http
+
+    assert refused(api.post("anonymous/", {"credentials": kind})) == REFUSED
+    assert api.post("anonymous/", {"credentials": "session"}).status_code == 200
+    assert hijacked.is_still_a_guest
+
+
+@pytest.mark.parametrize("path", ["upgrade/email/", "merge/preview/", "user/"])
+def test_the_session_of_staff_is_no_token(hijacked: Guest, settings: Any, path: str) -> None:
+    settings.ANONAUTH_CREDENTIALS = ["session", "headless"]
+    staff = Api(X_Session_Token=str(hijacked.http.session.session_key))
+
+    answer = staff.post(path, {}) if path != "user/" else staff.get(path)
+
+    assert refused(answer) == (401, "token_not_valid")
+    assert hijacked.is_still_a_guest
+
+
+def test_the_session_of_staff_is_no_proof_of_a_guest(hijacked: Guest, settings: Any) -> None:
+    settings.ANONAUTH_CREDENTIALS = ["session", "jwt", "headless"]
+    put_into_cart(hijacked.row, p1=1)
+    proof = {"session_token": hijacked.http.session.session_key}
+
+    assert refused(client_of(account()).post("merge/", proof)) == (400, "guest_proof_invalid")
+    assert cart_of(hijacked.row) == {1: 1}
+
+
+def test_staff_sets_nobody_a_first_password() -> None:
+    user = User.objects.create_user("zoe", "zoe@example.com")
+    api = session_of(user)
+    hijack(api.http)
+
+    assert refused(api.post("user/password/", {"password": PASSWORD})) == REFUSED
+    assert not User.objects.get().has_usable_password()
+
+
 # --- pages
 
 

@@ -347,6 +347,16 @@ def test_the_way_on_leads_to_no_other_site(asked: Guest, ann: Any, elsewhere: st
     assert asked.http.get(PAGE, {"next": elsewhere})["Location"] == "/"
 
 
+@pytest.mark.parametrize(
+    ("odd", "location"),
+    [("there", "there"), ("?a", "?a"), ("é", "%C3%A9"), ("http://[", "/")],  # no names of views
+)
+def test_an_odd_way_on_is_no_error(asked: Guest, ann: Any, odd: str, location: str) -> None:
+    assert asked.http.get(PAGE, {"next": odd}).status_code == 200
+    assert press(asked, ann, "decline", next=odd)["Location"] == location
+    assert asked.http.get(PAGE, {"next": odd})["Location"] == location
+
+
 def test_nothing_that_a_client_sends_names_the_guest(asked: Guest, ann: Any) -> None:
     victim = Guest()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Iterator
@@ -11,17 +12,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from allauth.account.models import EmailAddress
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
+from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
 from allauth.socialaccount.signals import social_account_added, social_account_updated
 from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from anonauth.contrib.allauth.flows import provider_token, social_redirect
 from anonauth.contrib.allauth.models import SeenToken
 from anonauth.tickets import read_merge_ticket
 from tests.client import Api
 from tests.contrib.allauth.by_code import is_statement, verb_and_table
-from tests.contrib.allauth.social import guest_of, keep_tokens, make_owner
+from tests.contrib.allauth.social import App, guest_of, keep_tokens, make_owner
 from tests.services.oidc import OIDCProvider, key
 
 if TYPE_CHECKING:
@@ -213,6 +216,71 @@ def test_a_token_that_another_guest_brought_is_refused(
     assert keep_tokens(api, api.post(PATH, body))["user"]["id"] == str(guest.pk)
 
 
+@pytest.mark.parametrize("how", ["merged", "erased"])
+def test_a_token_is_not_given_free_by_the_end_of_the_guest_who_brought_it(
+    api: Api, guest: Any, oidc: OIDCProvider, how: str
+) -> None:
+    make_owner()
+    body = {"id_token": oidc.id_token(jti=None)}
+    conflict = api.post(PATH, body)
+    assert conflict.json()["code"] == "identity_taken"
+    if how == "merged":
+        ticket = {"merge_ticket": conflict.json()["merge_ticket"]}
+        assert api.post("merge/", ticket).status_code == 200
+    else:
+        assert api.delete("user/").status_code == 204
+    thief = Api()
+    thief.sign_in()
+
+    answer = thief.post(PATH, body)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "provider_token_invalid")
+
+
+def test_a_token_is_the_same_however_its_signature_is_spelled(
+    api: Api, guest: Any, oidc: OIDCProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the last letter some bits do not count; PyJWT before 2.14 takes it for the same signature."""
+    token = oidc.id_token(jti=None)
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    spelled = token[:-1] + letters[letters.index(token[-1]) ^ 1]
+    assert base64.urlsafe_b64decode(f"{spelled.rpartition('.')[2]}==") == base64.urlsafe_b64decode(
+        f"{token.rpartition('.')[2]}=="
+    )
+    verify = OpenIDConnectProvider.verify_token
+    monkeypatch.setattr(
+        OpenIDConnectProvider,
+        "verify_token",
+        lambda self, request, _token: verify(self, request, {"id_token": token}),
+    )
+    keep_tokens(api, api.post(PATH, {"id_token": token}))
+    thief = Api()
+    thief.sign_in()
+
+    answer = thief.post(PATH, {"id_token": spelled})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "provider_token_invalid")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("step", ["token", "start"])
+def test_a_guest_who_is_erased_while_his_provider_is_asked_reads_that_he_is_gone(
+    api: Api, guest: Any, oidc: OIDCProvider, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    flow = provider_token if step == "token" else social_redirect
+    get_provider = flow.get_provider
+
+    def late(*args: Any, **kwargs: Any) -> Any:
+        User.objects.all().delete()
+        return get_provider(*args, **kwargs)
+
+    monkeypatch.setattr(flow, "get_provider", late)
+
+    answer = api.post(PATH, {"id_token": oidc.id_token()}) if step == "token" else App(api).start()
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "user_not_found")
+
+
 def test_tokens_that_have_expired_are_forgotten(api: Api, guest: Any, oidc: OIDCProvider) -> None:
     past = timezone.now() - timedelta(seconds=1)
     SeenToken.objects.create(token_hash="x", user=guest, expires_at=past)
@@ -356,6 +424,21 @@ def test_where_the_project_lets_the_address_log_in_it_is_a_conflict(
     assert ticket is not None
     assert ticket.account_id == str(owner.pk)
     assert guest_of(api).is_guest
+
+
+def test_an_account_that_never_proved_the_address_is_not_handed_the_guest(
+    api: Api, guest: Any, oidc: OIDCProvider, settings: Settings
+) -> None:
+    """Somebody has signed up with it and waits for its owner; allauth would void his password."""
+    settings.SOCIALACCOUNT_EMAIL_AUTHENTICATION = True
+    settings.ACCOUNT_EMAIL_VERIFICATION = "optional"
+    squatter = User.objects.create_user("squatter", "zoe@example.com", "known to the attacker")
+    EmailAddress.objects.create(user=squatter, email="zoe@example.com", primary=True)
+
+    body = keep_tokens(api, api.post(PATH, {"id_token": oidc.id_token()}))
+
+    assert body["user"]["id"] == str(guest.pk)
+    assert SocialAccount.objects.get().user_id == guest.pk
 
 
 def test_a_closed_sign_up_leaves_the_guest_a_guest(

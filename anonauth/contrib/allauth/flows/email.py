@@ -34,6 +34,9 @@ from anonauth.models import PendingUpgrade, user_database
 from anonauth.tickets import make_merge_ticket
 
 METHOD = "email"
+#: How the ticket for an account that never proved the address was got. SECURITY: not in ``ticket_logins``, so it is no
+#: login: somebody else may have made the account, and know its password.
+UNPROVED = "email_unproved"
 FREE_MAIL = "account/email/email_confirmation_signup"  # allauth's own, and a project's in its place
 TAKEN_MAIL = "anonauth/email/address_taken"
 
@@ -84,9 +87,11 @@ def verify(request: HttpRequest, *, user: Any, code: str) -> None:
         pending.use(found)
         owner = owner_of(found.target, except_for=user)
         if owner is None:
-            owner = _adopt(request, user, found)
-    if owner is not None:
-        raise EmailTaken(make_merge_ticket(guest=user, account=owner, method=METHOD))
+            ticket = _adopt(request, user, found)
+        else:
+            ticket = make_merge_ticket(guest=user, account=owner, method=METHOD)
+    if ticket is not None:
+        raise EmailTaken(ticket)
 
 
 def clean_address(email: str) -> str:
@@ -149,21 +154,35 @@ def _send(request: HttpRequest, *, user: Any, address: str, password: str, name:
     )
 
 
-def _adopt(request: HttpRequest, user: Any, found: PendingUpgrade) -> Any | None:
-    """Write the proved address and upgrade; returns the owner instead if somebody else just became it."""
+def _adopt(request: HttpRequest, user: Any, found: PendingUpgrade) -> str | None:
+    """Write the proved address and upgrade; returns a ticket for the account that has it instead, if there is one."""
     try:
         row = _write(user, found)
     except IntegrityError:
         owner = owner_of(found.target, except_for=user)
-        if owner is not None:
-            return owner
+        if owner is not None:  # somebody else just became it
+            return make_merge_ticket(guest=user, account=owner, method=METHOD)
         # A unique column of the user model holds it for another guest, who never proved it.
         release(found.target, keep=user)
-        row = _write(user, found)
+        try:
+            row = _write(user, found)
+        except IntegrityError:
+            # Or for an account that never proved it, and whose row is not ours to change.
+            holder = _holder_of(found.target)
+            if holder is None:
+                raise
+            return make_merge_ticket(guest=user, account=holder, method=UNPROVED)
     upgrade(user, method=METHOD, request=request)
     announce = partial(_announce, request, user, row)
     transaction.on_commit(announce, using=user_database(), robust=True)
     return None
+
+
+def _holder_of(address: str) -> Any | None:
+    column = app_settings.USER_MODEL_EMAIL_FIELD
+    if not column:
+        return None
+    return get_user_model()._base_manager.filter(**{column: address}, is_guest=False).first()
 
 
 def _write(user: Any, found: PendingUpgrade) -> EmailAddress:

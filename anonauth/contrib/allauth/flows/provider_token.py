@@ -16,12 +16,18 @@ from django.core.exceptions import (
     MultipleObjectsReturned,
     ValidationError,
 )
+from django.db import IntegrityError
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 
 from anonauth.contrib.allauth.flows.social import get_provider
 from anonauth.contrib.allauth.models import SeenToken
-from anonauth.exceptions import MethodUnavailable, ProviderTokenInvalid, ProviderUnavailable
+from anonauth.exceptions import (
+    MethodUnavailable,
+    ProviderTokenInvalid,
+    ProviderUnavailable,
+    UserNotFound,
+)
 
 
 def verify_token(
@@ -106,9 +112,14 @@ def _bind(user: Any, id_token: str, claims: dict[str, Any]) -> None:
     if not isinstance(expires, int | float):
         return
     SeenToken.objects.sweep()
-    seen, _ = SeenToken.objects.get_or_create(
-        token_hash=hashlib.sha256(id_token.encode()).hexdigest(),
-        defaults={"user": user, "expires_at": datetime.fromtimestamp(expires, UTC)},
-    )
+    # What is signed, and not the signature: that can be spelled in several ways (base64url has spare bits).
+    signed = id_token.rpartition(".")[0]
+    try:
+        seen, _ = SeenToken.objects.get_or_create(
+            token_hash=hashlib.sha256(signed.encode()).hexdigest(),
+            defaults={"user": user, "expires_at": datetime.fromtimestamp(expires, UTC)},
+        )
+    except IntegrityError as error:  # erased or merged while the provider was asked
+        raise UserNotFound from error
     if seen.user_id != user.pk:
         raise ProviderTokenInvalid

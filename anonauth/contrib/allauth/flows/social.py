@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from allauth.account.adapter import get_adapter as get_account_adapter
+from allauth.account.models import EmailAddress
 from allauth.account.utils import filter_users_by_email
 from allauth.core.context import request_context
 from allauth.core.exceptions import ImmediateHttpResponse, SignupClosedException
@@ -131,9 +132,16 @@ def _owner_by_email(row: Any, sociallogin: SocialLogin) -> Any | None:
         ):
             continue
         for owner in filter_users_by_email(address.email, prefer_verified=True):
-            if owner.pk != row.pk and not owner.is_guest:
+            if owner.pk != row.pk and not owner.is_guest and _has_proved(owner, address.email):
                 return owner
     return None
+
+
+def _has_proved(owner: Any, email: str) -> bool:
+    # SECURITY: pre-hijacking. Somebody may have signed up with the address and waits for its owner. allauth's own login
+    # by address takes that account's password away; a merge would not, and hand the guest's data to him.
+    rows = EmailAddress.objects.filter(user_id=owner.pk, email=email.lower(), verified=True)
+    return bool(rows.exists())
 
 
 def _refuse_when_closed(request: HttpRequest, sociallogin: SocialLogin) -> None:

@@ -21,6 +21,7 @@ from allauth.socialaccount.internal import statekit
 from allauth.socialaccount.models import SocialLogin
 from allauth.socialaccount.providers.base import AuthError, AuthProcess
 from allauth.socialaccount.providers.oauth2.client import OAuth2Error
+from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.utils.cache import patch_cache_control
@@ -33,7 +34,7 @@ from anonauth.contrib.allauth.flows.social import get_provider
 from anonauth.contrib.allauth.lookup import STATE_KEY
 from anonauth.contrib.allauth.models import SocialTicket
 from anonauth.contrib.allauth.pages import refused
-from anonauth.exceptions import InvalidInput, MethodUnavailable, TicketInvalid
+from anonauth.exceptions import InvalidInput, MethodUnavailable, TicketInvalid, UserNotFound
 
 #: The app is waiting for the code; RFC 6749 asks for a short life.
 CODE_LIFETIME = timedelta(minutes=2)
@@ -63,6 +64,7 @@ def start(
     Raises:
         MethodUnavailable: the provider is not set up or has no redirect, or no address to return to is allowed.
         InvalidInput: the address to return to is not allowed.
+        UserNotFound
     """
     allowed = get_settings().redirect_uris
     if not allowed or not get_provider(request, provider_id).supports_redirect:
@@ -82,7 +84,10 @@ def start(
         "identity": {},
         "expires_at": timezone.now() + lifetime,
     }
-    SocialTicket.objects.update_or_create(user=user, defaults=values)
+    try:
+        SocialTicket.objects.update_or_create(user=user, defaults=values)
+    except IntegrityError as error:  # erased or merged in this very moment
+        raise UserNotFound from error
     return ticket
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +11,8 @@ from allauth.account.adapter import get_adapter as get_account_adapter
 from allauth.account.utils import user_display
 from django import forms
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 from django.utils.cache import patch_cache_control
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext
@@ -114,7 +115,7 @@ class MergeOfferView(View):
             return redirect_to_login(request.get_full_path())
         self.guest = merge_offer.waiting_guest(request, request.user)
         if self.guest is None:
-            return redirect(self.next_url)
+            return HttpResponseRedirect(self.next_url)
         try:
             return super().dispatch(request, *args, **kwargs)
         except AnonauthError as error:  # he was upgraded, purged or merged in this very moment
@@ -125,9 +126,10 @@ class MergeOfferView(View):
         """Where the login would have led to."""
         wanted = self.request.POST.get("next") or self.request.GET.get("next")
         adapter = get_account_adapter(self.request)
-        # SECURITY: open redirect.
-        if wanted and adapter.is_safe_url(wanted):
-            return wanted
+        # SECURITY: open redirect. Not django.shortcuts.redirect() either, which takes "foo" for the name of a view.
+        with suppress(ValueError):  # "http://["
+            if wanted and adapter.is_safe_url(wanted):
+                return wanted
         url: str = adapter.get_login_redirect_url(self.request)
         return url
 
@@ -146,7 +148,7 @@ class MergeOfferView(View):
             case "decline":
                 forget(request.session)
                 merge_offer.tell(request, "left_behind", guest=self.guest)
-                return redirect(self.next_url)
+                return HttpResponseRedirect(self.next_url)
             case "return":
                 return self.go_back()
         return self.page()
@@ -169,14 +171,14 @@ class MergeOfferView(View):
         except AnonauthError as error:
             return self.page(form, error)
         merge_offer.tell(request, "merged", report=report)
-        return redirect(self.next_url)
+        return HttpResponseRedirect(self.next_url)
 
     def go_back(self) -> HttpResponse:
         """Leave the account and let the guest go on, e.g. where a link has logged him in to a stranger's."""
         get_account_adapter(self.request).logout(self.request)
         SessionCredentials().issue(self.request, self.guest)
         merge_offer.tell(self.request, "went_back", guest=self.guest)
-        return redirect(self.next_url)
+        return HttpResponseRedirect(self.next_url)
 
     def page(
         self, form: ChoicesForm | None = None, error: AnonauthError | None = None

@@ -11,7 +11,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from anonauth.adapter import get_adapter
+from anonauth.adapter import get_adapter, refuse_impersonation
 from anonauth.api.answers import kind_at_hand, signed_in
 from anonauth.api.permissions import IsPermanentUser
 from anonauth.api.serializers import StrictSerializer
@@ -49,6 +49,8 @@ class PasswordView(AnonauthView):
 
     def post(self, request: Request) -> Response:
         """Set it, and answer with fresh credentials of the kind at hand; all others have ended."""
+        # SECURITY: with it staff could come back later, as the user himself.
+        refuse_impersonation(request._request)
         limit(request, group="anonauth.password", rates=get_settings().token_rate_limits)
         data = validated(PasswordSerializer, request)
         kind, user = kind_at_hand(request), request.user
