@@ -75,9 +75,17 @@ def sign_in(
     return entered.user
 
 
-async def asign_in(request: HttpRequest, **options: Any) -> Any:
+async def asign_in(
+    request: HttpRequest,
+    *,
+    profile: Mapping[str, Any] | None = None,
+    idempotency_key: str | None = None,
+    captcha_token: str | None = None,
+) -> Any:
     """Do what :func:`sign_in` does, for async views."""
-    user = await sync_to_async(sign_in)(request, **options)
+    user = await sync_to_async(sign_in)(
+        request, profile=profile, idempotency_key=idempotency_key, captcha_token=captcha_token
+    )
 
     async def auser() -> Any:
         return user

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,7 @@ from django.utils import timezone
 
 from anonauth.captcha import CaptchaVerifier
 from anonauth.exceptions import CaptchaFailed
+from anonauth.shortcuts import asign_in, sign_in
 
 if TYPE_CHECKING:
     from pytest_django import DjangoAssertNumQueries, Settings
@@ -210,3 +212,7 @@ def test_a_page_that_ignores_its_user_costs_no_query_and_stays_cacheable(
     with django_assert_num_queries(0):
         answer = client.get("/open/")
     assert "Cookie" not in answer.get("Vary", "")
+
+
+def test_async_views_are_offered_the_same_arguments() -> None:
+    assert signature(asign_in).parameters == signature(sign_in).parameters

@@ -19,6 +19,7 @@ from anonauth.contrib.simplejwt.tokens import (
     set_claims,
 )
 from anonauth.flows.last_seen import touch
+from anonauth.models import user_database
 
 
 def refresh_tokens(encoded: str) -> dict[str, Any]:
@@ -56,8 +57,10 @@ def access_fields(token: RefreshToken) -> dict[str, Any]:
 
 def _user_of(token: RefreshToken) -> Any:
     user_id = token.get(api_settings.USER_ID_CLAIM)
+    # Not from a replica, which may lag behind: a guest who was made a moment ago would be told that he is gone.
+    rows = get_user_model()._default_manager.using(user_database())
     try:
-        user = get_user_model()._default_manager.get(**{api_settings.USER_ID_FIELD: user_id})
+        user = rows.get(**{api_settings.USER_ID_FIELD: user_id})
     except (get_user_model().DoesNotExist, ValueError, ValidationError) as error:
         detail = {"detail": _("This user does not exist any more."), "code": "user_not_found"}
         raise InvalidToken(detail) from error

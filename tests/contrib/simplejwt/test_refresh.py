@@ -9,6 +9,7 @@ import jwt
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
+from django.db.models import Model
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework_simplejwt.tokens import RefreshToken as StockRefreshToken
@@ -226,3 +227,21 @@ def test_simplejwts_own_views_work_with_our_serializers(settings: Settings) -> N
     assert claims(pair["access"])["is_anonymous"] is False
     assert set(renewed.json()) == {"access", "refresh"}
     assert (gone.status_code, gone.json()["code"]) == (401, "user_not_found")
+
+
+class ReadsElsewhere:
+    """The router of a project with a replica, which may not know the newest guests yet."""
+
+    def db_for_read(self, model: type[Model], **hints: Any) -> str | None:
+        return "replica" if model is User else None
+
+    def db_for_write(self, model: type[Model], **hints: Any) -> str | None:
+        return "default"
+
+
+def test_a_refresh_does_not_ask_a_replica(api: Api, settings: Settings) -> None:
+    user = api.sign_in()
+    settings.DATABASE_ROUTERS = [ReadsElsewhere()]
+    answer = api.refresh()
+    assert answer.status_code == 200
+    assert claims(answer.json()["access"])["user_id"] == user["id"]
