@@ -23,11 +23,12 @@ from django.utils.module_loading import import_string
 
 from anonauth.access.allowed import parse_allowed
 from anonauth.access.report import audit
-from anonauth.adapter import Adapter
+from anonauth.adapter import Adapter, get_adapter
 from anonauth.captcha import URLS, CaptchaVerifier, SiteVerifyCaptcha, get_captcha
 from anonauth.conf import PREFIX, Settings, get_settings, unknown_names
 from anonauth.credentials import BUILT_IN, Credentials
 from anonauth.models import GuestMixin
+from anonauth.quotas import fault_of
 from anonauth.rates import parse_rate
 
 TAG = "anonauth"
@@ -320,6 +321,22 @@ def check_mass_creation(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             hint="A botnet has many addresses. Set ANONAUTH_CAPTCHA or ANONAUTH_MAX_GUESTS.",
             id="anonauth.W105",
         )
+    ]
+
+
+@register(TAG)
+def check_quotas(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """E007: a quota of which no row could be made, by guests alone."""
+    if not sound_settings():
+        return []
+    return [
+        Error(
+            f"Adapter.quotas() names {quota.model!r}: {fault}",
+            hint="Name a model by its label, and fields of it; a guest who makes a row would get an error.",
+            id="anonauth.E007",
+        )
+        for quota in get_adapter().quotas()
+        if (fault := fault_of(quota)) is not None
     ]
 
 

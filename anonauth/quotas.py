@@ -12,6 +12,7 @@ from typing import Any
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
+from django.core.exceptions import FieldError
 from django.db import models, router, transaction
 from django.db.transaction import TransactionManagementError
 
@@ -32,6 +33,16 @@ def quota_of(model: Model) -> GuestQuota:
         if apps.get_model(quota.model) is model:
             return quota
     raise LookupError(f"Adapter.quotas() names none for {model._meta.label}.")
+
+
+def fault_of(quota: GuestQuota) -> str | None:
+    """Return what is wrong with a quota, as it would be said to whoever makes a row; reads no table."""
+    try:
+        rows = apps.get_model(quota.model)._base_manager.filter(**{quota.owner: None})
+        rows.filter(quota.counted)
+    except (LookupError, ValueError, FieldError) as error:
+        return str(error)
+    return None
 
 
 def check_quota(user: Any, model: Model, *, adding: int = 1) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
+from django.core.checks import run_checks
 from django.db import transaction
 from django.db.models import Q
 from django.db.transaction import TransactionManagementError
@@ -273,3 +275,21 @@ def test_without_our_middleware_it_is_still_a_403(full: Any, settings: Settings)
     client.force_login(full)
 
     assert client.post("/page/").status_code == 403
+
+
+class MistakenAdapter(Adapter):
+    def quotas(self) -> Sequence[GuestQuota]:
+        return [
+            GuestQuota("testapp.Note", 3, owner="owner"),
+            GuestQuota("testapp.Nowt", 3),
+            GuestQuota("Note", 3),
+            GuestQuota("testapp.Note", 3),
+            GuestQuota("testapp.Note", 3, owner="owner", counted=Q(length=1)),
+        ]
+
+
+def test_a_quota_that_names_nothing_is_an_error_of_the_checks(settings: Settings) -> None:
+    settings.ANONAUTH_ADAPTER = f"{__name__}.MistakenAdapter"
+    faults = [m for m in run_checks(tags=["anonauth"], databases=[]) if m.id == "anonauth.E007"]
+    named = ("testapp.Nowt", "'Note'", "testapp.Note", "testapp.Note")
+    assert [name in fault.msg for name, fault in zip(named, faults, strict=True)] == [True] * 4

@@ -105,6 +105,9 @@ class AnonymousView(AnonauthView):
             if kind is not kind_at_hand(request):
                 # SECURITY: nothing would tell of the new credential that staff has it, and not the guest.
                 refuse_impersonation(request._request)
+                # SECURITY: each is a row of a session; one guest is enough to fill the table.
+                rates = get_settings().token_rate_limits
+                limit(request, group="anonauth.credentials", rates=rates)
             return signed_in(request, kind, request.user)
         entered = enter(
             request._request,

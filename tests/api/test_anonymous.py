@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import jwt
 import pytest
 from django.contrib.auth import authenticate, get_user_model
+from django.contrib.sessions.models import Session
 from django.db import IntegrityError, OperationalError
 from django.db.models.signals import post_save
 from django.utils import timezone
@@ -815,3 +816,16 @@ def test_a_database_that_does_not_answer_is_a_503(
     answer = api.post("anonymous/")
 
     assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
+
+
+def test_one_guest_does_not_fill_the_table_of_sessions(api: Api, settings: Settings) -> None:
+    """A guest's credentials pass the guards in front of new guests."""
+    settings.ANONAUTH_TOKEN_RATE_LIMITS = ["3/h"]
+    api.sign_in()
+    token = f"Bearer {api.tokens['access']}"
+    answers = [
+        Api(Authorization=token).post("anonymous/", {"credentials": "session"}) for _ in range(5)
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
+    assert Session.objects.count() == 3
+    assert api.post("anonymous/").status_code == 200
