@@ -209,12 +209,17 @@ class MergeRecord(models.Model):
         return f"{self.guest_id} into {self.account_id}"
 
 
+def day_of(moment: datetime) -> date:
+    """Return the day by which all counts go: in UTC, or without ``USE_TZ`` that of ``TIME_ZONE``."""
+    return (moment if timezone.is_naive(moment) else moment.astimezone(UTC)).date()
+
+
 class DailyTallyQuerySet(models.QuerySet["DailyTally"]):
     """Counting, without reading first."""
 
     def add(self, event: str, label: str = "", *, number: int = 1, day: date | None = None) -> None:
-        """Add to the count of an event on a day (default: today, in UTC); usually one UPDATE."""
-        day = day or timezone.now().astimezone(UTC).date()
+        """Add to the count of an event on a day (default: today); usually one UPDATE."""
+        day = day or day_of(timezone.now())
         found = self.filter(day=day, event=event, label=label)
         more = {"count": models.F("count") + number}
         if found.update(**more):

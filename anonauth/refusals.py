@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from datetime import UTC, date
+from datetime import date
 from threading import Lock
 from typing import Any
 
@@ -17,7 +17,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from anonauth import audit
-from anonauth.models import DailyTally
+from anonauth.models import DailyTally, day_of
 from anonauth.tally import REFUSED
 
 logger = logging.getLogger("anonauth")
@@ -36,7 +36,7 @@ class _Buffer:
         self.due = 0.0
 
     def add(self, code: str, number: int = 1, *, day: date | None = None) -> None:
-        key = (day or timezone.now().astimezone(UTC).date(), code[:LENGTH])
+        key = (day or day_of(timezone.now()), code[:LENGTH])
         with self.lock:
             if not self.counts:
                 self.due = time.monotonic() + INTERVAL

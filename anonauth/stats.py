@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db.models import Count, DurationField, ExpressionWrapper, F, Q, QuerySet
 from django.db.models.functions import TruncDate
 
-from anonauth.models import DailyTally
+from anonauth.models import DailyTally, day_of
 from anonauth.tally import DEPARTED, MERGED, PURGED, REFUSED, UPGRADED
 
 #: How many weeks of newcomers the conversion is told of, the present one included.
@@ -93,7 +94,7 @@ def statistics(*, days: int, now: datetime) -> Statistics:
         days: at least 1.
         now: the moment until which is counted.
     """
-    today = now.astimezone(UTC).date()
+    today = day_of(now)
     first = today - (days - 1) * DAY
     monday = today - today.weekday() * DAY - (COHORT_WEEKS - 1) * 7 * DAY
     begin = min(first, monday)
@@ -224,4 +225,4 @@ def _median_age(*, since: datetime) -> timedelta | None:
 
 
 def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), tzinfo=UTC)
+    return datetime.combine(day, time(), tzinfo=UTC if settings.USE_TZ else None)

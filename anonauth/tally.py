@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
+from anonauth import models
 from anonauth.models import DailyTally
 
 #: The event under which a day's guests are counted who are none any more, so that "created" stays right; the label says
@@ -19,8 +20,8 @@ REFUSED = "refused"
 
 
 def day_of(moment: datetime | None) -> date | None:
-    """Return the day in UTC, by which all counts go."""
-    return None if moment is None else moment.astimezone(UTC).date()
+    """Return the day by which all counts go, if there is a moment."""
+    return None if moment is None else models.day_of(moment)
 
 
 def count_departed(event: str, since: Iterable[date | None]) -> None:

@@ -23,7 +23,11 @@ from anonauth.models import DailyTally
 from anonauth.stats import COHORT_WEEKS, created_since, statistics, upgraded_since
 
 if TYPE_CHECKING:
-    from pytest_django import DjangoAssertNumQueries, Settings
+    from pytest_django import (
+        DjangoAssertNumQueries,
+        DjangoCaptureOnCommitCallbacks,
+        Settings,
+    )
 
 User: Any = get_user_model()
 DAY = timedelta(days=1)
@@ -259,3 +263,22 @@ def test_the_index_of_upgraded_users_holds_what_the_median_needs_and_no_guest() 
     assert constraints["user_perm"]["columns"] == index.fields == ["upgraded_at", "guest_since"]
     assert "upgraded_at" in definition.partition("WHERE")[2]
     assert "IS NOT NULL" in definition.partition("WHERE")[2]
+
+
+@pytest.mark.django_db
+def test_without_time_zones_days_are_those_of_the_one_that_is_set(
+    settings: Settings, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    settings.USE_TZ, settings.TIME_ZONE = False, "America/New_York"
+    for name in ("upgrades", "goes"):
+        user = sign_in(facts=SignInFacts()).user
+        if name == "upgrades":
+            with django_capture_on_commit_callbacks(execute=True):
+                upgrade(user, method="email")
+        else:
+            purge_guest(user_id=user.pk)
+
+    found = statistics(days=7, now=timezone.now())
+
+    assert (found.created, found.upgraded, found.purged) == (2, {"email": 1}, 1)
+    assert [day.guests for day in found.days] == [0] * 7

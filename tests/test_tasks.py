@@ -98,6 +98,15 @@ def test_the_documented_celery_task_purges(celery: Celery) -> None:
     assert names() == {"fresh", "ann"}
 
 
+def test_a_warning_that_goes_by_no_visit_is_refused_before_anything_is_done() -> None:
+    ahead = timedelta(days=1)
+    with pytest.raises(ValueError, match="last visit"):
+        run_purge(by="created", warn_before=ahead)
+    with pytest.raises(ValueError, match="no longer than"):
+        run_purge(warn_before=timedelta(days=30))
+    assert len(names()) == 3
+
+
 def test_a_task_is_refused_a_share_that_a_wrong_clock_might_ask_for() -> None:
     with pytest.raises(TooManyStale):
         run_purge(older_than=timedelta(seconds=1), max_share=0.5)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
-from django.db import connections
+from django.db import NotSupportedError, OperationalError, connections, transaction
 from django.db.models import QuerySet
 from django.db.models.sql import DeleteQuery
 
@@ -16,6 +16,10 @@ from anonauth.deletion.keys import Keys
 
 #: The name of the keys in a statement that has them once for many tables.
 TABLE = "anonauth_keys"
+#: What PostgreSQL says to one statement for many tables, but not to one for each: a trigger of one of them that runs
+#: before a row is deleted changes rows of another ("triggered data change violation"); one has a rule ("feature not
+#: supported").
+ONE_AT_A_TIME = {"27000", "0A000"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,13 @@ def delete_leaves(found: Iterable[Leaves], using: str) -> Counter[str]:
         if keys is None or len(group) == 1 or connections[using].vendor != "postgresql":
             numbers = [delete_unread(leaves.rows) for leaves in group]
         else:
-            numbers = _delete_together(group, keys, using)
+            try:
+                with transaction.atomic(using=using):
+                    numbers = _delete_together(group, keys, using)
+            except (NotSupportedError, OperationalError) as error:
+                if getattr(error.__cause__, "sqlstate", None) not in ONE_AT_A_TIME:
+                    raise
+                numbers = [delete_unread(leaves.rows) for leaves in group]
         for leaves, number in zip(group, numbers, strict=True):
             deleted[leaves.rows.model._meta.label] += number
     return deleted

@@ -57,7 +57,11 @@ class Found:
         self._keys[self.model._meta.pk.attname] = keys
 
     def owners(self, column: str) -> dict[Any, Any]:
-        """Return the first row of each value of a column."""
+        """Return the first row of each value of a column.
+
+        What refers to a value may spell it in another way that is equal to the database, e.g. in ``citext`` or under
+        a collation that ignores case: then it is not known of which row.
+        """
         if column not in self._owners:
             place = self._places[column]
             values = (row[place] for row in self.rows)
@@ -157,7 +161,7 @@ class Search:
             )
             rows += self._read(same, parent)
         owners = found.owners(link.attname)
-        self._add(parent, rows, [owners[row[0]] for row in rows], follow=False)
+        self._add(parent, rows, [owners.get(row[0]) for row in rows], follow=False)
 
     def _related(
         self, model: Model, fields: list[Any], keys: Keys
@@ -188,19 +192,19 @@ class Search:
             self.plan.updates.append((rows, field.name, None))
         owners = found.owners(relation.target)
         read = self._read(rows.order_by(), relation.model, field.attname)
-        self._add(relation.model, read, [owners[row[-1]] for row in read])
+        self._add(relation.model, read, [owners.get(row[-1]) for row in read])
 
     def _protect(self, relation: Relation, rows: QuerySet[Any], found: Found) -> None:
         owners = found.owners(relation.target)
         values = rows.order_by().values_list(relation.field.attname, flat=True).distinct()
-        if forbidden := {owners[value] for value in values}:
+        if forbidden := {owners.get(value) for value in values}:
             self.plan.forbidden |= forbidden
             self.plan.protecting[relation.name].append(rows)
 
     def _restrict(self, relation: Relation, rows: QuerySet[Any], found: Found) -> None:
         owners = found.owners(relation.target)
         read = rows.order_by().values_list("pk", relation.field.attname)
-        self._restricted[relation].update((key, owners[value]) for key, value in read)
+        self._restricted[relation].update((key, owners.get(value)) for key, value in read)
         self._order(relation)
 
     def _order(self, relation: Relation) -> None:

@@ -36,7 +36,7 @@ class Erased:
     spared: frozenset[Any]
 
 
-def erase(guests: Mapping[Any, date | None], *, database: str, check_now: bool = False) -> Erased:
+def erase(guests: Mapping[Any, date | None], *, database: str) -> Erased:
     """Delete guests with all that is theirs, but for those to whom rows belong that must not be deleted.
 
     Call it in a transaction that holds the locks of their rows; what it announces, it announces on commit.
@@ -44,12 +44,10 @@ def erase(guests: Mapping[Any, date | None], *, database: str, check_now: bool =
     Args:
         guests: the day of ``guest_since`` in UTC, by primary key.
         database: the alias in which they are.
-        check_now: whether to check deferred constraints here, where that can be chosen, and not at the commit: for
-            many guests that takes as long as deleting them.
 
     Raises:
         ProtectedError, RestrictedError: it could not be told to which guest the protected row belongs.
-        django.db.IntegrityError: a constraint forbids it, perhaps not before the commit.
+        django.db.IntegrityError: a constraint forbids it; not before the commit on other databases than PostgreSQL.
     """
     plan, going, spared = plan_around(guests, database=database)
     if not going:
@@ -68,9 +66,9 @@ def erase(guests: Mapping[Any, date | None], *, database: str, check_now: bool =
         plan.check()
     deleted = plan.execute()
     connection = connections[database]
-    if check_now and connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    if connection.vendor == "postgresql":
+        # Here and not at the commit, which may be somebody else's, and for many guests takes as long as deleting them.
+        connection.check_constraints()
     if router.db_for_write(DailyTally) == database:
         # At the very end: its rows are everybody's, and are locked for no longer than the commit takes.
         count_departed("purged", going.values())

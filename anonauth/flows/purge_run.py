@@ -38,9 +38,12 @@ def run_purge(
 
     Raises:
         TooManyStale: more than ``max_share`` of all users would go; nothing was deleted.
+        ValueError: ``warn_before`` is not shorter than guests are kept, or does not go with ``by``.
         django.db.Error: the database does not answer.
     """
     stale = stale_guests(older_than=older_than, by=by, database=database)
+    if warn_before is not None and by == "created":
+        raise ValueError("warn_before goes by the last visit; it does not go with by='created'.")
     check_share(stale, max_share=max_share)
     if warn_before is not None:
         warn_expiring(database=stale.database, older_than=stale.older_than, ahead=warn_before)

@@ -84,10 +84,12 @@ class StaleGuests:
         return get_user_model()._base_manager.using(self.database)
 
     def _is_stale(self) -> Q:
-        before = self.started_at - self.older_than
         if self.by == "seen":
-            # A guest whose last visit is unknown is never stale: doubt spares him.
-            return Q(is_guest=True, last_seen_at__lt=before)
+            # A guest whose last visit is unknown is never stale: doubt spares him. So does the time that may have
+            # passed since his last visit was written.
+            absent_for = max(self.older_than, self.visit_interval)
+            return Q(is_guest=True, last_seen_at__lt=self.started_at - absent_for)
+        before = self.started_at - self.older_than
         absent = Q(last_seen_at=None) | Q(last_seen_at__lt=self.started_at - self.visit_interval)
         return Q(is_guest=True, guest_since__lt=before) & absent
 

@@ -15,7 +15,7 @@ from anonauth.conf import get_settings
 from anonauth.deletion import delete_rows
 from anonauth.deletion.keys import Keys, among
 from anonauth.models import MergeRecord, PendingUpgrade, SignInKey
-from anonauth.registry import expired_rows
+from anonauth.registry import as_service, expired_rows
 
 
 def sweep(*, database: str, batch_size: int = 1000) -> Counter[str]:
@@ -26,12 +26,13 @@ def sweep(*, database: str, batch_size: int = 1000) -> Counter[str]:
         batch_size: the most rows deleted in one transaction.
     """
     swept: Counter[str] = Counter()
-    for source in (_pending_upgrades, _sign_in_keys, _merge_records, _sessions, *expired_rows):
-        rows = source(database)
-        while rows is not None and (number := _delete_some(rows, batch_size)):
-            swept[rows.model._meta.label] += number
-            if number < batch_size:
-                break
+    with as_service():
+        for source in (_pending_upgrades, _sign_in_keys, _merge_records, _sessions, *expired_rows):
+            rows = source(database)
+            while rows is not None and (number := _delete_some(rows, batch_size)):
+                swept[rows.model._meta.label] += number
+                if number < batch_size:
+                    break
     return swept
 
 

@@ -11,7 +11,7 @@ LINE_INTERVAL = 30.0  # seconds
 
 
 class Progress:
-    """Counts things that are done, out of about so many.
+    """Counts things that are done, out of about so many; in no colour, as a command's stderr has that of errors.
 
     Args:
         out: where to write, e.g. ``self.stderr`` of a command.
@@ -36,16 +36,16 @@ class Progress:
         if self._bar:
             part = min(1.0, done / self._total) if self._total else 1.0
             full = round(part * WIDTH)
-            self._out.write(f"\r\x1b[2K[{'#' * full}{'.' * (WIDTH - full)}] {text}", ending="")
+            self._out.write(f"\r\x1b[2K[{'#' * full}{'.' * (WIDTH - full)}] {text}", str, ending="")
             self._out.flush()
         elif now - self._shown_at >= LINE_INTERVAL:
             self._shown_at = now
-            self._out.write(text)
+            self._out.write(text, str)
 
     def close(self) -> None:
         """Take the bar away."""
         if self._bar:
-            self._out.write("\r\x1b[2K", ending="")
+            self._out.write("\r\x1b[2K", str, ending="")
             self._out.flush()
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 import pytest
 from django.db import connection, models
+from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext, isolate_apps
 
 from anonauth.deletion import delete_rows
@@ -141,3 +143,77 @@ def test_what_a_manager_hides_altogether_stays_and_does_not_stop_the_others() ->
     ]
     assert +delete_leaves(found, "default") == {"relations.Leaf": 1}
     assert +delete_leaves(found[:1], "default") == {}
+
+
+#: What a project may have done to a table, so that it cannot be emptied by one statement together with others.
+MEDDLING = {
+    "changes rows of another": """
+        CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            UPDATE relations_twin SET other_id = NULL WHERE one_id = OLD.root_id; RETURN OLD;
+        END $$;
+        CREATE TRIGGER meddle BEFORE DELETE ON relations_leaf FOR EACH ROW EXECUTE FUNCTION meddle()""",
+    "has a rule": """
+        CREATE RULE meddle AS ON DELETE TO relations_twin
+        DO ALSO UPDATE relations_twin SET other_id = NULL WHERE other_id = OLD.one_id""",
+}
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db
+@pytest.mark.parametrize("what", MEDDLING)
+def test_tables_that_cannot_be_emptied_together_are_emptied_one_after_the_other(what: str) -> None:
+    root = Root.objects.create()
+    Leaf.objects.create(root=root)
+    Twin.objects.create(one=root, other=root)
+    with connection.cursor() as cursor:
+        cursor.execute(MEDDLING[what])
+
+    deleted = delete_rows(Root.objects.all())
+
+    assert (deleted["relations.Leaf"], deleted["relations.Twin"]) == (1, 1)
+    assert not Root.objects.exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="its collation, by which 'A' is 'a'")
+@pytest.mark.parametrize("protected", [False, True])
+@isolate_apps("tests.relations")
+def test_what_spells_a_key_in_another_way_that_is_equal_to_the_database_is_found(
+    protected: bool,
+) -> None:
+    class Named(models.Model):  # noqa: DJ008
+        name = models.CharField(max_length=9, primary_key=True, db_collation="nocase")
+
+        class Meta:
+            app_label = "relations"
+
+    class Below(models.Model):  # noqa: DJ008
+        named = models.ForeignKey(Named, models.CASCADE)
+
+        class Meta:
+            app_label = "relations"
+
+    class Lowest(models.Model):  # noqa: DJ008
+        below = models.ForeignKey(Below, models.CASCADE)
+        guarded = models.ForeignKey(Named, models.PROTECT, null=True, related_name="+")
+
+        class Meta:
+            app_label = "relations"
+
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE relations_named (name text COLLATE nocase PRIMARY KEY)")
+        for table, columns in {
+            "below": "named_id text COLLATE nocase",
+            "lowest": "below_id int, guarded_id text COLLATE nocase",
+        }.items():
+            cursor.execute(f"CREATE TABLE relations_{table} (id integer PRIMARY KEY, {columns})")
+    named, below, lowest = [QuerySet[Any](model) for model in (Named, Below, Lowest)]
+    named.create(name="ann")
+    lowest.create(below=below.create(named_id="Ann"), guarded_id="ANN" if protected else None)
+
+    if protected:
+        with pytest.raises(models.ProtectedError):
+            delete_rows(named)
+        return
+    assert delete_rows(named).total() == 3
+    assert not lowest.exists()

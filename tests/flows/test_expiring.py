@@ -13,6 +13,7 @@ from django.utils import timezone
 from anonauth.flows.expiring import count_expiring, warn_expiring
 from anonauth.models import Watermark
 from anonauth.signals import guest_expiring
+from tests.testapp.models import Note
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -33,6 +34,11 @@ RULES: dict[str, Any] = {
 class HoldingAdapter(Adapter):
     def can_purge(self, guests: QuerySet[Any]) -> QuerySet[Any]:
         return guests.exclude(nickname="kept")
+
+
+class JoiningAdapter(Adapter):
+    def can_purge(self, guests: QuerySet[Any]) -> QuerySet[Any]:
+        return guests.filter(note__text="")
 
 
 @pytest.fixture
@@ -121,6 +127,27 @@ def test_who_is_held_is_not_announced(
 
     assert warn() == 1
     assert set(told) == {"soon"}
+
+
+def test_whom_the_adapter_finds_twice_is_announced_once(
+    warn: Any, told: dict[str, datetime], settings: Settings
+) -> None:
+    settings.ANONAUTH_ADAPTER = "tests.flows.test_expiring.JoiningAdapter"
+    soon = guest("soon", days=28)
+    for _ in range(2):
+        Note.objects.create(owner=soon)
+
+    assert count_expiring(**RULES) == 1
+    assert warn() == 1
+    assert set(told) == {"soon"}
+
+
+def test_a_warning_before_the_guest_is_there_is_refused_and_moves_no_mark(warn: Any) -> None:
+    guest("here", days=0)
+
+    with pytest.raises(ValueError, match="no longer than"):
+        warn(ahead=timedelta(days=30))
+    assert not Watermark.objects.exists()
 
 
 def test_a_receiver_that_fails_keeps_nobody_from_being_told(

@@ -14,14 +14,16 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models.signals import post_delete
 from django.utils import timezone
 
 from anonauth.adapter import Adapter
 from anonauth.contrib.allauth.models import SocialTicket
 from anonauth.credentials import Credentials, SessionCredentials
-from anonauth.flows.purge import PurgeReport, TooManyStale, check_share, purge
+from anonauth.exceptions import ProtectedData
+from anonauth.flows.last_seen import touch
+from anonauth.flows.purge import PurgeReport, TooManyStale, check_share, purge, purge_guest
 from anonauth.flows.stale import StaleGuests
 from anonauth.models import DailyTally, PendingUpgrade
 from anonauth.signals import guest_purged
@@ -70,6 +72,18 @@ def names() -> set[str]:
 class HoldingAdapter(Adapter):
     def can_purge(self, guests: QuerySet[Any]) -> QuerySet[Any]:
         return guests.exclude(note__text="paid").distinct()
+
+
+class JoiningAdapter(Adapter):
+    def can_purge(self, guests: QuerySet[Any]) -> QuerySet[Any]:
+        return guests.filter(note__text="free")
+
+
+class OwnQueryAdapter(Adapter):
+    """Does not narrow what it is given."""
+
+    def can_purge(self, guests: QuerySet[Any]) -> QuerySet[Any]:
+        return User.objects.filter(is_guest=True).exclude(note__text="paid")
 
 
 class GenerousAdapter(Adapter):
@@ -194,6 +208,44 @@ def test_the_adapter_holds_whom_it_wants_and_the_batches_go_on(settings: Setting
     assert (report.guests, report.held) == (2, 3)
 
 
+def test_a_guest_whom_an_adapter_finds_twice_is_one_and_stands_for_nobody_else(
+    settings: Settings,
+) -> None:
+    settings.ANONAUTH_ADAPTER = "tests.flows.test_purge.JoiningAdapter"
+    free, _held = guest("free"), guest("held")
+    for _ in range(2):
+        Note.objects.create(owner=free, text="free")
+
+    assert check_share(stale(), max_share=1) == 1
+    assert run().held == 1
+    assert names() == {"held"}
+
+
+def test_who_is_held_stays_also_if_the_adapter_answers_with_other_guests(
+    settings: Settings,
+) -> None:
+    settings.ANONAUTH_ADAPTER = "tests.flows.test_purge.OwnQueryAdapter"
+    held = guest("held")
+    Note.objects.create(owner=held, text="paid")
+    guest("fresh", days=1)
+
+    assert run().held == 1
+    with pytest.raises(ProtectedData):
+        purge_guest(user_id=held.pk)
+    assert names() == {"held", "fresh"}
+
+
+def test_who_is_here_stays_though_his_visit_was_not_written_yet() -> None:
+    interval = timedelta(hours=1)
+    here = guest("here", days=45 / 1440)
+    guest("gone", days=75 / 1440)
+    assert not touch(here, interval=interval)
+
+    run(stale(older_than=timedelta(minutes=30), visit_interval=interval))
+
+    assert names() == {"here"}
+
+
 def test_a_limit_ends_with_the_oldest_gone() -> None:
     for n in range(6):
         guest(f"g{n}", days=40 - n)
@@ -285,6 +337,23 @@ def test_whoever_fails_in_a_receiver_is_left_alone_and_counted() -> None:
     assert Note.objects.get().text == "bad"
     assert (report.guests, report.failed) == (8, 1)
     assert report.errors == Counter({"RuntimeError: no such bucket": 1})
+
+
+def test_many_whom_a_constraint_keeps_are_all_found_and_keep_nobody_else() -> None:
+    kept = {user.pk for user in guests(200)[::10]}
+
+    def receiver(instance: Any, **kwargs: Any) -> None:
+        if instance.pk in kept:
+            raise IntegrityError("still referenced")
+
+    post_delete.connect(receiver, sender=User)
+    try:
+        report = run(batch_size=200)
+    finally:
+        post_delete.disconnect(receiver, sender=User)
+
+    assert (report.guests, report.protected, report.failed) == (180, 20, 0)
+    assert set(User.objects.values_list("pk", flat=True)) == kept
 
 
 def test_a_batch_that_fails_whatever_is_tried_is_given_up_and_the_run_ends() -> None:
@@ -439,3 +508,32 @@ def test_a_page_is_a_range_of_the_partial_index_and_keys_are_one_parameter() -> 
     assert "= ANY((SELECT %s::uuid[])::uuid[])" in sql
     (array,) = (p for p in parameters if str(p).startswith("{"))
     assert str(array).count(",") == 99
+
+
+@pytest.fixture
+def unknown_table(db: None) -> None:
+    """Make a table that Django knows nothing of, with a deferred constraint."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TABLE unknown (owner_id uuid REFERENCES testapp_user DEFERRABLE INITIALLY DEFERRED)"
+        )
+
+
+@pytest.mark.postgres
+@pytest.mark.usefixtures("unknown_table")
+def test_a_deferred_constraint_keeps_a_guest_also_in_somebody_elses_transaction() -> None:
+    # As under ATOMIC_REQUESTS: at its commit it would be too late, and all would be undone.
+    kept = guest("kept")
+    guest("gone")
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO unknown VALUES (%s)", [kept.pk])
+
+    with pytest.raises(ProtectedData):
+        purge_guest(user_id=kept.pk)
+    report = run()
+
+    assert (report.guests, report.protected, report.failed) == (1, 1, 0)
+    assert names() == {"kept"}
+    with connection.cursor() as cursor:  # and that transaction is as it was
+        cursor.execute("INSERT INTO unknown VALUES (gen_random_uuid())")
+        cursor.execute("DELETE FROM unknown")

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -19,6 +20,7 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from anonauth.flows.stale import StaleGuests
+from anonauth.management.commands import purge_anonymous
 from anonauth.management.commands.purge_anonymous import stop_signals
 from anonauth.management.progress import Progress
 from anonauth.models import SignInKey
@@ -198,6 +200,24 @@ def test_an_interrupt_ends_the_run_after_the_batch(
     assert signal.getsignal(number) is before
 
 
+def test_an_interrupt_between_two_batches_ends_the_rest_and_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rests = []
+
+    def interrupting(seconds: float) -> None:
+        rests.append(seconds)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(time, "sleep", interrupting)
+
+    text = run("--batch-size", "1", "--pause", "3600")
+
+    assert len(rests) == 1
+    assert guests() == {"stale", "spared", "fresh"}
+    assert "Stopped; the next run goes on." in text
+
+
 @pytest.mark.parametrize(
     ("fault", "message", "code"),
     [
@@ -253,7 +273,7 @@ class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
 
-    def write(self, text: str, ending: str = "\n") -> int:
+    def write(self, text: str, style: Any = None, ending: str = "\n") -> int:
         return super().write(text + ending)
 
 
@@ -280,6 +300,19 @@ def test_a_terminal_sees_a_bar_with_rate_and_time_left(clock: Any) -> None:
     )
     progress.close()
     assert out.getvalue().endswith("\r\x1b[2K")
+
+
+def test_the_bar_has_not_the_colour_of_errors() -> None:
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen = Screen()
+    command = purge_anonymous.Command(stderr=screen, force_color=True)
+    call_command(command, stdout=io.StringIO())
+
+    assert "2 of 3 guests" in screen.getvalue()
+    assert "\x1b[31" not in screen.getvalue()
 
 
 def test_a_log_sees_a_plain_line_now_and_then(clock: Any) -> None:

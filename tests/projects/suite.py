@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 
@@ -14,6 +15,7 @@ from django.contrib.auth import authenticate, get_user_model
 from django.core import mail
 from django.core.management import call_command
 from django.test import Client, override_settings
+from django.utils import timezone
 
 from anonauth.adapter import get_adapter
 from anonauth.flows.merge import merge, preview_merge
@@ -231,6 +233,27 @@ def test_a_guest_who_brings_a_social_account_is_permanent_and_has_its_address() 
         assert getattr(user, column) == "ada@example.org"
     assert (second.status_code, second.json()["code"]) == (409, "identity_taken")
     assert User.objects.guests().count() == 1
+
+
+@pytest.mark.parametrize("credentials", ["jwt", "session"])
+def test_who_does_not_return_is_purged_with_what_is_his(credentials: str) -> None:
+    client = Client()
+    for _ in range(3):
+        sign_in(Client(), credentials)
+    body = sign_in(client, credentials)
+    absent = User.objects.get(pk=body["user"]["id"])
+    other = User.objects.exclude(pk=absent.pk).first()
+    for owner in (absent, other):
+        Thing._base_manager.create(owner=owner, number=1).shared_with.add(absent, other)
+    User.objects.filter(pk=absent.pk).update(last_seen_at=timezone.now() - timedelta(days=31))
+
+    call_command("purge_anonymous", stdout=StringIO())
+
+    assert User.objects.guests().count() == 3
+    assert Thing._base_manager.get().owner == other
+    assert list(Thing._base_manager.get().shared_with.all()) == [other]
+    headers = bearer(body) if credentials == "jwt" else {}
+    assert client.get("/auth/user/", headers=headers).status_code == 401
 
 
 def test_a_guest_is_merged_into_an_account() -> None:

@@ -251,6 +251,16 @@ def test_a_row_that_somebody_holds_delays_its_guest_and_nobody_else() -> None:
     assert run().guests == 1
 
 
+def test_others_wait_as_long_as_before_when_a_run_is_over() -> None:
+    guests(2)
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW lock_timeout")
+        before = cursor.fetchone()
+        assert run().guests == 2
+        cursor.execute("SHOW lock_timeout")
+        assert cursor.fetchone() == before
+
+
 def test_several_runs_share_the_work_and_each_guest_goes_once() -> None:
     guests(400)
 

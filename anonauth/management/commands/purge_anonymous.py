@@ -131,7 +131,6 @@ class Command(BaseCommand):
             stale,
             batch_size=options["batch_size"],
             limit=options["limit"],
-            pause=timedelta(seconds=options["pause"]),
             dry_run=options["dry_run"],
         )
         progress = Progress(self.stderr, min(number, options["limit"] or number), "guests")
@@ -140,6 +139,7 @@ class Command(BaseCommand):
                 report += batch
                 if not options["json"]:
                     progress.show(report.guests)
+                rest(options["pause"], stopped)
                 if stopped.is_set():
                     return report, True
         return report, False
@@ -183,6 +183,13 @@ def stop_signals() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def rest(seconds: float, stopped: threading.Event) -> None:
+    """Wait, but no longer once somebody wants to stop; an event's own ``wait()`` may not be set by a signal."""
+    ends = time.monotonic() + seconds
+    while not stopped.is_set() and (left := ends - time.monotonic()) > 0:
+        time.sleep(min(left, 0.1))
 
 
 def duration(text: str) -> timedelta:

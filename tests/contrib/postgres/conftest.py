@@ -26,6 +26,7 @@ LEFT = (
     "anonauth_pendingupgrade",
     "anonauth_signinkey",
     "anonauth_dailytally",
+    "anonauth_watermark",
     "testapp_user",
 )
 

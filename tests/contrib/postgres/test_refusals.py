@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -12,11 +13,15 @@ from django.db import ProgrammingError, connection, transaction
 from django.test import Client
 from django.utils import timezone
 
+from anonauth.adapter import Adapter
 from anonauth.contrib.postgres.identity import as_guest, as_service, as_user
 from anonauth.exceptions import DatabaseRefused
+from anonauth.flows.expiring import count_expiring, warn_expiring
 from anonauth.flows.merge import merge
+from anonauth.flows.purge import check_share
+from anonauth.flows.stale import StaleGuests
 from anonauth.registry import as_service as as_service_of_flows
-from tests.contrib.postgres.models import Notice, Parcel
+from tests.contrib.postgres.models import CartItem, Notice, Parcel
 from tests.contrib.postgres.people import Person, User, person
 
 pytestmark = [pytest.mark.postgres, pytest.mark.usefixtures("as_project")]
@@ -120,6 +125,42 @@ def test_a_purge_takes_rows_that_nobody_may_delete_outside_of_requests() -> None
     call_command("purge_anonymous", verbosity=0, yes=True)
     assert not Parcel.objects.exists()
     assert not User.objects.filter(pk=guest.pk).exists()
+
+
+class CartKeeper(Adapter):
+    def can_purge(self, guests: Any) -> Any:
+        return guests.exclude(pk__in=CartItem.objects.values("user"))
+
+
+@pytest.fixture
+def hidden_carts(as_project: None, settings: Any) -> Iterator[None]:
+    """Hide a table from everybody but the site itself."""
+    settings.ANONAUTH_ROW_SECURITY_READS = True
+    service = "current_setting('request.jwt.claims', true) LIKE '%service_role%'"
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE POLICY site_only ON cart_items USING ({service})")
+        cursor.execute("ALTER TABLE cart_items ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE cart_items DISABLE ROW LEVEL SECURITY")
+        cursor.execute("DROP POLICY site_only ON cart_items")
+
+
+@pytest.mark.usefixtures("hidden_carts")
+def test_an_adapter_sees_what_keeps_a_guest_also_before_the_first_batch(settings: Any) -> None:
+    settings.ANONAUTH_ADAPTER = "tests.contrib.postgres.test_refusals.CartKeeper"
+    guest = person("guest").user
+    User.objects.filter(pk=guest.pk).update(last_seen_at=timezone.now() - timedelta(days=29))
+    with as_service():
+        CartItem.objects.create(user=guest, product="kept")
+    soon: Any = {
+        "database": "default",
+        "older_than": timedelta(days=30),
+        "ahead": timedelta(days=3),
+    }
+
+    assert check_share(StaleGuests("default", timedelta(days=28)), max_share=1) == 0
+    assert count_expiring(**soon) == warn_expiring(**soon) == 0
 
 
 def test_a_merge_moves_rows_that_the_guest_may_not_touch() -> None:
