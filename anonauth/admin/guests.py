@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
-from django.contrib.admin.utils import unquote
+from django.contrib.admin.utils import display_for_value, unquote
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
@@ -31,11 +30,13 @@ class GuestAdminMixin(Base):
 
     change_list_template = "anonauth/admin/guest_list.html"
 
-    @admin.display(description=_("purge after"), ordering="last_seen_at", empty_value="-")
-    def purge_date(self, user: Any) -> datetime | None:
-        """Return the moment from which the guest may be purged."""
-        purge_at: datetime | None = user.purge_at
-        return purge_at
+    @admin.display(description=_("purge after"), ordering="last_seen_at")
+    def purge_date(self, user: Any) -> str:
+        """Return the moment from which the guest may be purged, in words.
+
+        A form shows what a method returns by ``str()``: in UTC, with microseconds.
+        """
+        return display_for_value(user.purge_at, "-")
 
     def get_list_display(self, request: HttpRequest) -> Any:
         return _with(super().get_list_display(request), COLUMNS)

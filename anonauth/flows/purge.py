@@ -37,7 +37,7 @@ class TooManyStale(Exception):
     def __init__(self, stale: int, users: int, max_share: float) -> None:
         self.stale, self.users, self.max_share = stale, users, max_share
         super().__init__(
-            f"{stale:,} of all {users:,} users would be deleted, which is more than {max_share:.0%}."
+            f"{stale:,} of all {users:,} users would be deleted, which is more than {max_share * 100:g}%."
         )
 
 

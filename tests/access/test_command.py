@@ -124,6 +124,13 @@ def test_it_fails_on_guests_about_whom_nobody_decided() -> None:
     assert run()[2] == 0
 
 
+def test_it_says_what_it_failed_on() -> None:
+    errors = run("--fail-on", "unknown", "--verdict", "guest")[1]
+
+    assert "Nobody decided about GET /odd/ (unknown)." in errors.splitlines()
+    assert "/cart/" not in errors
+
+
 def test_what_is_allowed_in_the_settings_does_not_fail(settings: Settings) -> None:
     settings.ANONAUTH_GUESTS_ALLOWED = ["cart  # carts are for guests", "/desk/  # so is the desk"]
 

@@ -270,6 +270,7 @@ def test_a_decision_for_guests_is_reported_with_its_reason(findings: Any) -> Non
     assert findings["/login/", "GET"].allowed is None
     others = once("tests.access.libraries")
     assert others["/auth/user/", "GET"].allowed == "anonauth's own endpoint"
+    assert others["/auth/merge/offer/", "POST"].allowed == "anonauth's own endpoint"
     assert "allauth" in others["/accounts/email/", "GET"].allowed  # type: ignore[operator]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from allauth.account.models import EmailAddress
 from allauth.socialaccount.models import SocialAccount
+from django.contrib.admin.utils import display_for_value
 from django.contrib.auth import get_user_model
 from django.test import Client
 from django.utils import timezone
@@ -51,6 +52,15 @@ def test_the_list_shows_and_filters_guests_with_their_dates(boss: Client, guest:
     for column in ("is_guest", "guest_since", "last_seen_at", "purge_date"):
         assert f"column-{column}" in text
     assert (timezone.now() + timedelta(days=30)).strftime("%Y") in text
+
+
+def test_list_and_form_write_the_date_of_the_purge_alike(boss: Client, guest: Any) -> None:
+    written = display_for_value(User.objects.get(pk=guest.pk).purge_at, "-")
+
+    assert written in boss.get(USERS).content.decode()
+    form = boss.get(f"{USERS}{guest.pk}/change/").content.decode()
+    assert written in form
+    assert "+00:00" not in form
 
 
 def test_the_list_costs_no_statement_for_a_guest_more(

@@ -74,7 +74,11 @@ class Command(BaseCommand):
         for entry in allowed:
             if not any(entry.matches(f) for f in findings):
                 self.stderr.write(f"Nothing is named {entry.pattern!r} any more: {entry.reason}")
-        if any(_fails(f, options["fail_on"]) for f in findings):
+        if failing := [f for f in findings if _fails(f, options["fail_on"])]:
+            for finding in failing:
+                self.stderr.write(
+                    f"Nobody decided about {finding.method} {finding.url} ({finding.verdict})."
+                )
             sys.exit(1)
 
 

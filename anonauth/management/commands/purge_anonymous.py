@@ -63,7 +63,11 @@ class Command(BaseCommand):
             help="Guests per transaction; nobody waits longer for a row than one takes. Default: %(default)s.",
         )  # fmt: skip
         parser.add_argument(
-            "--pause", type=float, metavar="SECONDS", default=0.0, help="Rest between two batches."
+            "--pause",
+            type=seconds,
+            metavar="SECONDS",
+            default=0.0,
+            help="Rest between two batches.",
         )
         parser.add_argument(
             "--max-share", type=share, metavar="0.5", default=MAX_SHARE,
@@ -205,6 +209,14 @@ def positive(text: str) -> int:
     if not text.isdecimal() or not int(text):
         raise ArgumentTypeError(f"{text!r} is no whole number above zero.")
     return int(text)
+
+
+def seconds(text: str) -> float:
+    """Return a number of seconds for which one can rest: an hour at the most."""
+    found = re.fullmatch(r"\d{1,4}(?:\.\d+)?|\.\d+", text.strip())
+    if found is None or float(text) > 3600:
+        raise ArgumentTypeError(f"{text!r} is no number of seconds from 0 to 3600.")
+    return float(text)
 
 
 def share(text: str) -> float:

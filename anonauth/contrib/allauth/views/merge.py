@@ -104,6 +104,7 @@ class MergeOfferView(View):
     """``merge/offer/``, for a browser with the session of an account."""
 
     http_method_names = ["get", "head", "post"]
+    anonauth_guests_allowed = "anonauth's own endpoint"  # for the access audit
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         answer: HttpResponse = self._dispatch(request, *args, **kwargs)
