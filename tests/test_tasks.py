@@ -12,10 +12,13 @@ import pytest
 from celery import Celery, current_app
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
+from django.db.models.signals import post_delete
 from django.utils import timezone
 
 from anonauth.flows.purge import TooManyStale
 from anonauth.flows.purge_run import run_purge
+from anonauth.models import PendingUpgrade
+from anonauth.signals import guest_expiring
 from tests.docs.pages import blocks, read, section
 
 if TYPE_CHECKING:
@@ -96,6 +99,50 @@ def test_the_documented_celery_task_purges(celery: Celery) -> None:
 
     assert module["purge_guests"].name == entry["task"]
     assert names() == {"fresh", "ann"}
+
+
+def test_the_function_takes_the_options_of_the_command_and_sweeps_as_it_does(
+    caplog: pytest.LogCaptureFixture, django_capture_on_commit_callbacks: Any
+) -> None:
+    now = timezone.now()
+    User.objects.filter(username="fresh").update(last_seen_at=now - timedelta(days=29))
+    PendingUpgrade.objects.create(
+        user=User.objects.get(username="ann"), method="email", target="a@b.c", code_hash="x",
+        expires_at=now - timedelta(days=1),
+    )  # fmt: skip
+    old = now - timedelta(days=99)
+    User.objects.create_user("here", is_guest=True, guest_since=old, last_seen_at=now)
+    told = []
+
+    def receiver(user: Any, **kwargs: Any) -> None:
+        told.append(user.username)
+
+    guest_expiring.connect(receiver)
+    try:
+        with django_capture_on_commit_callbacks(execute=True):
+            assert run_purge(limit=1, warn_before=timedelta(days=3)).guests == 1
+    finally:
+        guest_expiring.disconnect(receiver)
+
+    assert told == ["fresh"]
+    assert not PendingUpgrade.objects.exists()
+    assert run_purge(by="created", max_share=1).guests == 0
+    User.objects.filter(username="here").update(last_seen_at=now - timedelta(hours=2))
+    assert run_purge(by="created", limit=9).guests == 1
+    assert names() == {"fresh", "ann"}
+    assert not caplog.records
+
+
+def test_who_could_not_be_purged_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    def receiver(**kwargs: Any) -> None:
+        raise RuntimeError("no such bucket")
+
+    post_delete.connect(receiver, sender=User)
+    try:
+        assert run_purge().failed == 1
+    finally:
+        post_delete.disconnect(receiver, sender=User)
+    assert "1 guests could not be purged: {'RuntimeError: no such bucket': 1}" in caplog.text
 
 
 def test_a_warning_that_goes_by_no_visit_is_refused_before_anything_is_done() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import connection
 from django.utils import timezone
 
 from anonauth.flows.expiring import count_expiring, warn_expiring
@@ -106,6 +107,31 @@ def test_the_time_ahead_may_change_and_nobody_is_announced_twice(
 
     assert [warn(ahead=timedelta(days=d)) for d in (3, 6, 2, 6)] == [1, 1, 0, 0]
     assert set(told) == {"g25", "g28"}
+
+
+def test_who_is_stale_by_now_is_past_warning_however_long_ago_the_last_one_was(warn: Any) -> None:
+    Watermark.objects.create(name="expiring", reached=NOW - timedelta(days=40))
+    guest("too-late", days=31)
+    guest("soon", days=28)
+
+    assert count_expiring(**RULES) == 1
+    assert warn() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_they_are_told_when_it_is_certain_that_nobody_else_tells_them() -> None:
+    guest("soon", days=28)
+    inside = []
+
+    def receiver(**kwargs: Any) -> None:
+        inside.append(connection.in_atomic_block)
+
+    guest_expiring.connect(receiver)
+    try:
+        warn_expiring(**RULES)
+    finally:
+        guest_expiring.disconnect(receiver)
+    assert inside == [False]
 
 
 def test_many_guests_are_announced_in_batches_also_those_seen_at_one_moment(

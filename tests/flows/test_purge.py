@@ -7,6 +7,7 @@ import tracemalloc
 from collections import Counter
 from datetime import timedelta
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage
 from django.db import IntegrityError, connection, transaction
 from django.db.models.signals import post_delete
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from anonauth.adapter import Adapter
@@ -27,6 +29,7 @@ from anonauth.flows.purge import PurgeReport, TooManyStale, check_share, purge, 
 from anonauth.flows.stale import StaleGuests
 from anonauth.models import DailyTally, PendingUpgrade
 from anonauth.signals import guest_purged
+from anonauth.tally import count_departed
 from tests.testapp.models import Note, Receipt, Tag
 
 if TYPE_CHECKING:
@@ -152,6 +155,19 @@ def test_by_creation_active_guests_go_too_but_not_who_is_here_just_now() -> None
     assert names() == {"here", "young", "never-made"}
 
 
+def test_by_creation_who_is_kept_is_passed_once() -> None:
+    for n in range(5):
+        guest(f"g{n}", days=40 - n)
+    Receipt.objects.create(owner=User.objects.order_by("pk")[0])
+    Receipt.objects.create(owner=User.objects.order_by("pk")[3])
+
+    batches = list(islice(purge(stale(by="created"), batch_size=1), 9))
+
+    assert len(batches) == 5
+    assert sum(batches, PurgeReport()).protected == 2
+    assert len(names()) == 2
+
+
 def test_one_protected_guest_does_not_stop_the_others() -> None:
     """Fault 11 of the other packages: one PROTECTed row ends the whole purge."""
     for n in range(7):
@@ -254,6 +270,16 @@ def test_a_limit_ends_with_the_oldest_gone() -> None:
     assert names() == {"g4", "g5"}
 
 
+def test_who_is_held_does_not_use_up_the_limit(settings: Settings) -> None:
+    settings.ANONAUTH_ADAPTER = "tests.flows.test_purge.HoldingAdapter"
+    for n in range(5):
+        user = guest(f"g{n}", days=40 - n)
+        Note.objects.create(owner=user, text="paid" if n < 2 else "")
+
+    assert run(limit=2, batch_size=2).guests == 2
+    assert names() == {"g0", "g1", "g4"}
+
+
 def test_guests_seen_at_the_same_moment_are_all_found() -> None:
     for n in range(9):
         guest(f"g{n}")
@@ -317,6 +343,40 @@ def test_the_tally_knows_how_many_went_and_on_which_days_they_were_made() -> Non
         (NOW - timedelta(days=40)).date(): 3,
         (NOW - timedelta(days=41)).date(): 2,
     }
+
+
+def test_a_guest_is_tallied_for_his_day_in_utc_wherever_the_site_is(settings: Settings) -> None:
+    settings.TIME_ZONE = "Pacific/Kiritimati"  # fourteen hours ahead
+    made = (NOW - timedelta(days=40)).replace(hour=23, minute=30)
+    guest("late", guest_since=made)
+
+    run()
+
+    assert DailyTally.objects.get(event="departed").day == made.date()
+
+
+def test_days_are_counted_in_their_order_so_that_two_runs_do_not_wait_in_a_circle() -> None:
+    days = [NOW.date() - timedelta(days=n) for n in (3, 9, 1, 5)]
+    with CaptureQueriesContext(connection) as statements:
+        count_departed("purged", [*days, *days, None])
+    inserted = [s["sql"] for s in statements if "INSERT" in s["sql"]]
+    assert [day for sql in inserted for day in days if str(day) in sql] == sorted(days)
+
+
+def test_nobody_is_announced_before_the_commit() -> None:
+    guest("gone")
+    heard = []
+
+    def receiver(**kwargs: Any) -> None:
+        heard.append(kwargs)
+
+    guest_purged.connect(receiver)
+    try:
+        run()  # in the transaction of this test, which is never committed
+    finally:
+        guest_purged.disconnect(receiver)
+    assert not names()
+    assert not heard
 
 
 def test_whoever_fails_in_a_receiver_is_left_alone_and_counted() -> None:
@@ -421,6 +481,24 @@ def test_what_the_adapter_gives_away_stays(settings: Settings) -> None:
 
     assert names() == {"heir"}
     assert list(Note.objects.values_list("owner", "text")) == [(heir.pk, "good")] * 2
+
+
+def test_what_the_adapter_gives_away_stays_also_where_rows_were_read_before(
+    settings: Settings,
+) -> None:
+    settings.ANONAUTH_ADAPTER = "tests.flows.test_purge.GenerousAdapter"
+    heir = User.objects.create_user("heir")
+    Note.objects.create(owner=guest("gone"), text="good")
+
+    def receiver(**kwargs: Any) -> None:
+        raise AssertionError("It was given away.")
+
+    post_delete.connect(receiver, sender=Note)
+    try:
+        assert run().guests == 1
+    finally:
+        post_delete.disconnect(receiver, sender=Note)
+    assert Note.objects.get().owner == heir
 
 
 def test_credentials_that_are_stored_are_forgotten_first_and_not_of_who_stays(

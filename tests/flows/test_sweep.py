@@ -11,6 +11,7 @@ from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from anonauth.contrib.allauth.models import SeenToken, SocialTicket
+from anonauth.deletion import delete_rows
 from anonauth.flows.purge import purge
 from anonauth.flows.stale import StaleGuests
 from anonauth.flows.sweep import sweep
@@ -54,6 +55,22 @@ def test_what_has_expired_goes_and_what_is_good_stays() -> None:
     for model in (PendingUpgrade, SignInKey, SeenToken, SocialTicket):
         assert model.objects.values_list("user__username", flat=True).get() == "u5"
     assert Session.objects.get().session_key == "5"
+
+
+def test_a_session_that_is_renewed_after_the_list_was_read_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make_all(minutes=-1)
+
+    def renewed_before(rows: Any) -> Any:
+        Session.objects.update(expire_date=timezone.now() + timedelta(days=1))
+        return delete_rows(rows)
+
+    monkeypatch.setattr("anonauth.flows.sweep.delete_rows", renewed_before)
+    sweep(database="default")
+
+    assert Session.objects.exists()
+    assert not SignInKey.objects.exists()
 
 
 def test_many_expired_rows_go_in_batches() -> None:

@@ -312,10 +312,17 @@ def test_the_bar_has_not_the_colour_of_errors() -> None:
 
     screen = Screen()
     command = purge_anonymous.Command(stderr=screen, force_color=True)
-    call_command(command, stdout=io.StringIO())
+    call_command(command, "--limit=1", stdout=io.StringIO())
 
-    assert "2 of 3 guests" in screen.getvalue()
+    assert "1 of 1 guests" in screen.getvalue()
     assert "\x1b[31" not in screen.getvalue()
+
+
+def test_machines_are_shown_no_bar() -> None:
+    screen = Terminal()
+    call_command(purge_anonymous.Command(stderr=screen), "--json", stdout=io.StringIO())
+
+    assert "guests" not in screen.getvalue()
 
 
 def test_a_log_sees_a_plain_line_now_and_then(clock: Any) -> None:

@@ -18,15 +18,16 @@ from django.contrib.auth import get_user_model
 from django.db import connection, connections, transaction
 from django.utils import timezone
 
-from anonauth.exceptions import UserNotFound
-from anonauth.flows import pending
+from anonauth.exceptions import NotAnonymous, UserNotFound
+from anonauth.flows import expiring, pending
 from anonauth.flows import purge as purge_flow
 from anonauth.flows.erase import erase as erase_guests
 from anonauth.flows.last_seen import touch
-from anonauth.flows.purge import PurgeReport, purge
+from anonauth.flows.purge import PurgeReport, purge, purge_guest
 from anonauth.flows.stale import StaleGuests
 from anonauth.flows.upgrade import upgrade
 from anonauth.models import DailyTally, PendingUpgrade
+from anonauth.signals import guest_expiring
 from tests.races.threads import together, wait_for_blocked_backends
 from tests.suites import ROOT
 from tests.testapp.models import Note
@@ -222,6 +223,30 @@ def test_a_proof_that_begins_between_the_statement_and_its_lock_spares_the_guest
     assert PendingUpgrade.objects.get().user == stale
 
 
+def test_who_erases_himself_while_he_is_upgraded_stays() -> None:
+    user = guest()
+    inside = threading.Event()
+
+    def upgrading() -> None:
+        try:
+            with transaction.atomic():
+                upgrade(User.objects.get(pk=user.pk), method="email")
+                inside.set()
+                wait_for_blocked_backends()
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=upgrading)
+    thread.start()
+    assert inside.wait(30)
+    with pytest.raises(NotAnonymous):
+        purge_guest(user_id=user.pk)
+    thread.join()
+
+    assert not User.objects.get().is_guest
+    assert Note.objects.get().owner == user
+
+
 def test_a_row_that_somebody_holds_delays_its_guest_and_nobody_else() -> None:
     guests(8)
     held = Note.objects.filter(owner__username="g3").latest("pk")
@@ -290,6 +315,43 @@ def test_two_runs_hold_different_guests_at_the_same_time(monkeypatch: pytest.Mon
 
     assert sum(report.guests for report in reports) == 40
     assert not User.objects.exists()
+
+
+def test_two_runs_at_the_same_time_announce_each_guest_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    guest(days=28)
+    told = []
+    original = expiring._guests
+
+    def warn() -> None:
+        try:
+            expiring.warn_expiring(
+                database="default", older_than=timedelta(days=30), ahead=timedelta(days=3)
+            )
+        finally:
+            if threading.current_thread() is not threading.main_thread():
+                connections.close_all()
+
+    other = threading.Thread(target=warn)
+
+    def guests_of(*arguments: Any) -> Any:
+        if other.ident is None:
+            other.start()
+            wait_for_blocked_backends()
+        return original(*arguments)
+
+    def receiver(user: Any, **kwargs: Any) -> None:
+        told.append(user.username)
+
+    monkeypatch.setattr(expiring, "_guests", guests_of)
+    guest_expiring.connect(receiver)
+    try:
+        warn()
+        other.join()
+    finally:
+        guest_expiring.disconnect(receiver)
+    assert told == ["guest-1"]
 
 
 @pytest.mark.slow  # starts Django twice

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import PermissionDenied
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import ProgrammingError, connection, transaction
+from django.db.models.signals import post_delete
 from django.test import Client
 from django.utils import timezone
 
@@ -125,6 +126,25 @@ def test_a_purge_takes_rows_that_nobody_may_delete_outside_of_requests() -> None
     call_command("purge_anonymous", verbosity=0, yes=True)
     assert not Parcel.objects.exists()
     assert not User.objects.filter(pk=guest.pk).exists()
+
+
+def test_a_purge_does_so_also_where_a_batch_is_tried_again_in_halves() -> None:
+    bad, good = person("guest").user, person("guest").user
+    User.objects.update(last_seen_at=timezone.now() - timedelta(days=90))
+    with as_service():
+        Parcel.objects.create(title="from before the rule", owner=good)
+
+    def receiver(instance: Any, **kwargs: Any) -> None:
+        if instance.pk == bad.pk:
+            raise RuntimeError
+
+    post_delete.connect(receiver, sender=User)
+    try:
+        with pytest.raises(CommandError, match="1 guests could not be deleted"):
+            call_command("purge_anonymous", verbosity=0, yes=True)
+    finally:
+        post_delete.disconnect(receiver, sender=User)
+    assert User.objects.get() == bad
 
 
 class CartKeeper(Adapter):
