@@ -18,6 +18,8 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
+from django.shortcuts import resolve_url
+from django.urls import NoReverseMatch
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
@@ -322,6 +324,23 @@ def check_mass_creation(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             id="anonauth.W105",
         )
     ]
+
+
+@register(TAG)
+def check_upgrade_url(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """E008: the page on which guests upgrade is none, so that they get an error where they are sent there."""
+    url = get_settings().upgrade_url if sound_settings() else None
+    try:
+        resolve_url(url or "/")
+    except NoReverseMatch as error:
+        return [
+            Error(
+                f"ANONAUTH_UPGRADE_URL names no page: {error}",
+                hint="Name a URL of your URLconf, or write a path.",
+                id="anonauth.E008",
+            )
+        ]
+    return []
 
 
 @register(TAG)

@@ -325,3 +325,10 @@ def test_guests_without_any_way_to_upgrade_are_a_warning(settings: Settings) -> 
     settings.INSTALLED_APPS = [a for a in settings.INSTALLED_APPS if not a.startswith("allauth")]
 
     assert ids(checks.check_upgrade_path(None)) == ["anonauth.W106"]
+
+
+def test_an_upgrade_page_that_is_none_is_an_error(settings: Settings) -> None:
+    settings.ANONAUTH_UPGRADE_URL = "nowhere"
+    assert "anonauth.E008" in ids(run_checks(tags=["anonauth"], databases=[]))
+    settings.ANONAUTH_UPGRADE_URL = "/keep/"
+    assert "anonauth.E008" not in ids(run_checks(tags=["anonauth"], databases=[]))

@@ -46,9 +46,12 @@ def accounts_named(text: str) -> list[Any]:
         None,
     ):
         wanted |= Q(**{f"{email}__iexact": text})
-    with suppress(ValidationError):
-        wanted |= Q(pk=model._meta.pk.to_python(text))
-    return list(model._base_manager.filter(wanted, is_guest=False)[:2])
+    accounts = model._base_manager.filter(is_guest=False)
+    with suppress(ValidationError, ValueError, OverflowError):
+        # A key is one account's, whoever else is called like that.
+        if found := list(accounts.filter(pk=model._meta.pk.to_python(text))):
+            return found
+    return list(accounts.filter(wanted)[:2])
 
 
 @admin.action(description=_("Merge the selected guest into …"))
@@ -60,7 +63,7 @@ def merge_selected(
     if guest is None:
         return None
     form = AccountForm(request.POST if "account" in request.POST else None)
-    report = None
+    report = account = None
     if form.is_valid():
         account = form.cleaned_data["account"]
         if not _may_merge(modeladmin, request, guest, account):
@@ -84,7 +87,12 @@ def merge_selected(
         "explanation": explanation % {"guest": guest, "key": guest.pk},
         "form": form,
     }
-    return page(modeladmin, request, "merge", {**context, "report": report, "queryset": [guest]})
+    return page(
+        modeladmin,
+        request,
+        "merge",
+        context | {"report": report, "account": account, "queryset": [guest]},
+    )
 
 
 def _may_merge(modeladmin: Any, request: HttpRequest, guest: Any, account: Any) -> bool:

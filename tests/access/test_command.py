@@ -225,3 +225,8 @@ def test_where_nobody_can_tell_of_tables_it_says_who_could(
     monkeypatch.setattr("anonauth.management.commands.audit_anonymous_access.table_audits", [])
     with pytest.raises(CommandError, match=r"anonauth\.contrib\.postgres"):
         run("--tables")
+
+
+def test_a_urlconf_that_is_none_is_one_line() -> None:
+    with pytest.raises(CommandError, match="There is no such URLconf: No module named 'nowhere'"):
+        run("--urlconf", "nowhere")

@@ -34,6 +34,7 @@ def test_first_it_asks_then_shows_what_would_move_and_then_merges(
     shown = act(boss, "merge_selected", guest, post="yes", account="ann@example.org")
     assert "Show what would move" in asked.content.decode()
     assert "Yes, merge them" in shown.content.decode()
+    assert f"→ {ann}</strong> ({ann.pk})" in shown.content.decode()
     assert [row.moved for row in shown.context["report"].relations if row.anonymous] == [1]
     assert is_there(guest)
 
@@ -75,6 +76,16 @@ def test_what_names_two_accounts_is_refused(boss: Client, guest: Any, ann: Any) 
     page = act(boss, "merge_selected", guest, post="yes", account="ann@example.org")
 
     assert "type its id" in page.content.decode()
+
+
+def test_a_key_names_its_account_whoever_is_called_like_that(
+    boss: Client, guest: Any, ann: Any
+) -> None:
+    User.objects.create_user(str(ann.pk))
+
+    page = act(boss, "merge_selected", guest, post="yes", account=str(ann.pk))
+
+    assert page.context["report"].account_id == str(ann.pk)
 
 
 def test_a_banned_account_gets_nothing(boss: Client, guest: Any, ann: Any) -> None:

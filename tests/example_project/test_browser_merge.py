@@ -215,3 +215,23 @@ def test_a_guest_who_signs_in_with_a_provider_is_asked_too(
     assert cart_of(shop, owner) == {"Enamel mug": 2, "Diamond kite": 2}
     assert wishes_of(shop, owner) == {"Tin bucket"}
     assert guest not in shop.guests()
+
+
+def test_a_guest_who_proves_the_address_of_his_account_is_shown_the_way_to_it(
+    browser: Chrome, shop: demo.Demo
+) -> None:
+    guest = become_guest(browser, shop)
+    browser.get(f"{shop.url}/keep/")
+    fill(browser, email=CUSTOMER)
+    go(browser, "#by-email button")
+    fill(browser, code=code_from_mailbox(browser, shop, CUSTOMER))
+    go(browser, "main form button")
+    assert "already registered" in find(browser, "main").text
+
+    go(browser, "main a[href^='/accounts/login/']")
+    sign_in(browser)
+    choose(browser, "combine")
+
+    arrive(browser, "/account/")
+    assert cart_of(shop, customer(shop)) == BOTH
+    assert guest not in shop.guests()

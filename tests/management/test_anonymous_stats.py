@@ -96,6 +96,8 @@ def test_without_any_guests_it_prints_zeros_and_no_rate() -> None:
         (["created=4/2d"], "created=4/2d (5)"),
         (["upgraded=1/h", "upgraded=1/30d"], None),
         (["merged=1/d", "purged=1/d"], None),
+        (["purged=0/d"], None),
+        (["created=0/h"], "created=0/h (4)"),
         (["refused=4/d"], "refused=4/d (5)"),
         (["guests=3"], None),
         (["guests=2"], "guests=2 (3)"),

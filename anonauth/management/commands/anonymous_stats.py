@@ -57,13 +57,16 @@ def limit(text: str) -> Limit:
             f"{text!r}: write guests=100000, or one of {', '.join(BY_THE_DAY)} with a rate, "
             "e.g. created=500/h."
         )
+    # An alarm at the very first one has a limit of zero, which no rate of attempts can have.
+    most, _, window = rate.partition("/")
+    none = most.isdecimal() and not int(most)
     try:
-        parsed = parse_rate(rate)
+        parsed = parse_rate(f"1/{window}" if none else rate)
     except ValueError as error:
         raise ArgumentTypeError(f"{text!r}: {error}") from error
     if parsed.seconds % DAY and name not in BY_THE_MOMENT:
         raise ArgumentTypeError(f"{text!r}: {name} is counted by the day; write {name}=1000/d.")
-    return Limit(name, parsed.limit, parsed.seconds, text)
+    return Limit(name, 0 if none else parsed.limit, parsed.seconds, text)
 
 
 def number_of_days(text: str) -> int:

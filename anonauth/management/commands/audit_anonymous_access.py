@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -60,6 +62,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         allowed = _allowed(options["allow"])
         tables = None if options["tables"] is None else _tables(options["tables"])
+        try:
+            import_module(options["urlconf"] or django_settings.ROOT_URLCONF)
+        except ModuleNotFoundError as error:
+            raise CommandError(f"There is no such URLconf: {error}.") from error
         try:
             findings = audit(
                 urlconf=options["urlconf"],
