@@ -102,7 +102,7 @@ def test_the_documented_celery_task_purges(celery: Celery) -> None:
 
 
 def test_the_function_takes_the_options_of_the_command_and_sweeps_as_it_does(
-    caplog: pytest.LogCaptureFixture, django_capture_on_commit_callbacks: Any
+    settings: Settings, caplog: pytest.LogCaptureFixture, django_capture_on_commit_callbacks: Any
 ) -> None:
     now = timezone.now()
     User.objects.filter(username="fresh").update(last_seen_at=now - timedelta(days=29))
@@ -112,6 +112,7 @@ def test_the_function_takes_the_options_of_the_command_and_sweeps_as_it_does(
     )  # fmt: skip
     old = now - timedelta(days=99)
     User.objects.create_user("here", is_guest=True, guest_since=old, last_seen_at=now)
+    User.objects.create_user("older", is_guest=True, guest_since=old, last_seen_at=old)
     told = []
 
     def receiver(user: Any, **kwargs: Any) -> None:
@@ -126,9 +127,13 @@ def test_the_function_takes_the_options_of_the_command_and_sweeps_as_it_does(
 
     assert told == ["fresh"]
     assert not PendingUpgrade.objects.exists()
-    assert run_purge(by="created", max_share=1).guests == 0
+    assert names() == {"stale", "fresh", "here", "ann"}
+    settings.ANONAUTH_LAST_SEEN_INTERVAL = timedelta(hours=3)
     User.objects.filter(username="here").update(last_seen_at=now - timedelta(hours=2))
-    assert run_purge(by="created", limit=9).guests == 1
+    run_purge(by="created")
+    assert names() == {"fresh", "here", "ann"}
+    settings.ANONAUTH_LAST_SEEN_INTERVAL = timedelta(hours=1)
+    run_purge(by="created")
     assert names() == {"fresh", "ann"}
     assert not caplog.records
 

@@ -43,6 +43,7 @@ WATCHED: list[Any] = [
 SIMPLE = [
     kinds.Leaf, kinds.Branch, kinds.Watched, kinds.Node, kinds.Left, kinds.Dog, kinds.Animal, kinds.Nulled,
     kinds.Defaulted, kinds.Valued, kinds.Adopted, kinds.Ignored, kinds.Veiled, kinds.Album, kinds.Guard,
+    kinds.Commented, kinds.Derived,
 ]  # fmt: skip
 Made = dict[type[models.Model], list[Any]]
 
@@ -233,6 +234,31 @@ def test_more_keys_than_one_statement_takes_are_deleted_in_several() -> None:
         "relations.Branch": 1199,
         "relations.Twig": 1199,
     }
+
+
+def test_what_hangs_off_rows_that_look_like_leaves_goes_too() -> None:
+    (root,) = roots()
+    commented = kinds.Commented._base_manager.create(root=root)
+    kinds.Comment.objects.create(owner=commented)
+    kinds.Derived._base_manager.create(root=root)
+
+    assert assert_same(kinds.Root.objects.all()) == {
+        "relations.Root": 1,
+        "relations.Commented": 1,
+        "relations.Comment": 1,
+        "relations.Derived": 1,
+        "relations.Base": 1,
+    }
+
+
+def test_rows_of_the_same_table_go_along_also_where_the_keys_of_the_first_are_known() -> None:
+    top = kinds.Node.objects.create()
+    middle = kinds.Node.objects.create(above=top)
+    kinds.Node.objects.create(above=middle)
+
+    plan = plan_deletion(kinds.Node.objects.filter(pk=top.pk), keys=[top.pk])
+
+    assert plan.execute() == {"relations.Node": 3}
 
 
 def test_the_number_of_statements_does_not_depend_on_the_number_of_rows() -> None:

@@ -26,7 +26,7 @@ from anonauth.flows.last_seen import touch
 from anonauth.flows.purge import PurgeReport, purge, purge_guest
 from anonauth.flows.stale import StaleGuests
 from anonauth.flows.upgrade import upgrade
-from anonauth.models import DailyTally, PendingUpgrade
+from anonauth.models import DailyTally, PendingUpgrade, Watermark
 from anonauth.signals import guest_expiring
 from tests.races.threads import together, wait_for_blocked_backends
 from tests.suites import ROOT
@@ -321,6 +321,7 @@ def test_two_runs_at_the_same_time_announce_each_guest_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     guest(days=28)
+    Watermark.objects.create(name=expiring.MARK, reached=timezone.now() - timedelta(days=40))
     told = []
     original = expiring._guests
 

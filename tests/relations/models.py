@@ -119,6 +119,23 @@ class Bone(models.Model):
     dog = models.ForeignKey(Dog, models.CASCADE)
 
 
+class Commented(models.Model):
+    """Nothing refers to it by a foreign key, and yet it is no leaf."""
+
+    root = models.ForeignKey(Root, models.CASCADE)
+    comments = GenericRelation("Comment")
+
+
+class Base(models.Model):
+    pass
+
+
+class Derived(Base):
+    """Neither is this one: a row of another table goes with it."""
+
+    root = models.ForeignKey(Root, models.CASCADE)
+
+
 class Guard(models.Model):
     root = models.ForeignKey(Root, models.PROTECT, null=True)
 

@@ -72,6 +72,16 @@ def test_a_run_purges_one_database_and_leaves_the_other(
     assert DailyTally.objects.get(event="purged").count == 1
 
 
+def test_what_is_counted_in_another_database_waits_for_the_commit(
+    django_capture_on_commit_callbacks: Any,
+) -> None:
+    with django_capture_on_commit_callbacks(using="second", execute=True):
+        call_command("purge_anonymous", "--database=second", stdout=io.StringIO())
+        assert guests("second") == {"protected", "trying"}
+        assert not DailyTally.objects.exists()
+    assert DailyTally.objects.get(event="purged").count == 1
+
+
 def test_rows_are_deleted_where_the_queryset_is() -> None:
     rows = User.objects.using("second").filter(username="stale")
     expected = {
