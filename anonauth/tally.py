@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import date, datetime
 
-from anonauth import models
-from anonauth.models import DailyTally
+from anonauth.models import DailyTally, day_of
 
 #: The event under which a day's guests are counted who are none any more, so that "created" stays right; the label says
 #: how they left: ``"upgraded"``, ``"merged"`` or ``"purged"``.
@@ -17,11 +16,6 @@ MERGED = "merged"
 PURGED = "purged"
 #: Refusals, by their code.
 REFUSED = "refused"
-
-
-def day_of(moment: datetime | None) -> date | None:
-    """Return the day by which all counts go, if there is a moment."""
-    return None if moment is None else models.day_of(moment)
 
 
 def count_departed(event: str, since: Iterable[date | None]) -> None:

@@ -40,9 +40,8 @@ class BoundedJSONParser(JSONParser):
                 raise ParseError("JSON parse error - half a character")
         except ValueError as error:
             raise ParseError(f"JSON parse error - {error}") from error
-        except (
-            RecursionError
-        ) as error:  # "[[[[…": ten kilobytes suffice; to write it again takes a level more
+        except RecursionError as error:
+            # "[[[[…": ten kilobytes suffice; to look through what could just be read takes a level more.
             raise ParseError("JSON parse error - too deeply nested") from error
         if not isinstance(data, dict):
             raise ParseError("JSON parse error - expected an object")

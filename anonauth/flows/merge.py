@@ -29,10 +29,10 @@ from anonauth.merging.plan import plan
 from anonauth.merging.report import MergeReport, RelationReport, RowConflict
 from anonauth.merging.rows import Side
 from anonauth.merging.settle import Blocked, carry_out, conflict_of
-from anonauth.models import MergeRecord, user_database
+from anonauth.models import MergeRecord, day_of, user_database
 from anonauth.registry import as_service
 from anonauth.signals import guest_merged
-from anonauth.tally import count_departed, day_of
+from anonauth.tally import count_departed
 
 #: What PostgreSQL calls a deadlock, and a transaction that cannot be put in line with another one.
 ROLLED_BACK = {"40P01", "40001"}
@@ -242,7 +242,7 @@ def _record(report: MergeReport, account: Any, actor: Any, method: str, now: dat
 
 
 def _announce(account: Any, report: MergeReport, method: str, guest_since: datetime | None) -> None:
-    count_departed("merged", [day_of(guest_since)])
+    count_departed("merged", [guest_since and day_of(guest_since)])
     audit.record(
         "guest_merged", user_id=report.guest_id, account_id=report.account_id, method=method
     )

@@ -12,14 +12,12 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.db import DatabaseError, IntegrityError, InterfaceError, connections, transaction
 
-from anonauth.adapter import Adapter, get_adapter
-from anonauth.deletion.keys import Keys
+from anonauth.adapter import get_adapter
 from anonauth.exceptions import NotAnonymous, ProtectedData
 from anonauth.flows.erase import erase, plan_around, rows_of
 from anonauth.flows.stale import Candidate, StaleGuests
-from anonauth.models import user_database
+from anonauth.models import day_of, user_database
 from anonauth.registry import as_service
-from anonauth.tally import day_of
 
 logger = logging.getLogger("anonauth")
 
@@ -106,7 +104,8 @@ def purge_guest(*, user_id: Any) -> bool:
             allowed = (
                 get_adapter().can_purge(rows_of([row.pk], database)).filter(pk=row.pk).exists()
             )
-            if not allowed or erase({row.pk: day_of(row.guest_since)}, database=database).spared:
+            day = row.guest_since and day_of(row.guest_since)
+            if not allowed or erase({row.pk: day}, database=database).spared:
                 raise ProtectedData
     except IntegrityError as error:
         raise ProtectedData from error
@@ -217,8 +216,9 @@ class _Batch:
     def _delete(self, page: list[Candidate]) -> PurgeReport:
         # Everything is asked again, by a statement that began after the rows were locked: an address that a guest
         # started to prove a moment ago leaves no trace on his own row.
-        allowed = self._allowed(Keys(one.key for one in page))
-        guests = {one.key: one.day for one in page if allowed is None or one.key in allowed}
+        keys = [one.key for one in page]
+        allowed = set(self.stale.allowed(keys).order_by().values_list("pk", flat=True))
+        guests = {one.key: one.day for one in page if one.key in allowed}
         held = len(page) - len(guests)
         if not self.dry_run:
             erased = erase(guests, database=self.database)
@@ -226,13 +226,6 @@ class _Batch:
         plan, going, spared = plan_around(guests, database=self.database, unseen=True)
         rows, changed = plan.count()
         return PurgeReport(len(going), len(spared), held, rows=rows, changed=changed)
-
-    def _allowed(self, keys: Keys) -> set[Any] | None:
-        """Return the keys of those whom nothing holds; None if these are all, which is the rule."""
-        allowed = self.stale.allowed(keys).order_by().values_list("pk", flat=True).distinct()
-        # A number says nothing of an adapter's own answer, which may have others than those it was asked about.
-        narrows = type(get_adapter()).can_purge is Adapter.can_purge
-        return None if narrows and allowed.count() == len(keys) else set(allowed)
 
     def _limit_waiting(self) -> None:
         connection = connections[self.database]

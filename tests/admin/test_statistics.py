@@ -12,8 +12,8 @@ from django.test import Client
 from django.utils import timezone, translation
 
 from anonauth.admin.charts import chart, nice_top, share
-from anonauth.models import DailyTally
-from anonauth.tally import count_departed, count_upgraded, day_of
+from anonauth.models import DailyTally, day_of
+from anonauth.tally import count_departed, count_upgraded
 from tests.admin.conftest import USERS, StaffMaker
 
 if TYPE_CHECKING:

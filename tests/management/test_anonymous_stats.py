@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from anonauth.flows.upgrade import upgrade
 from anonauth.management.commands.anonymous_stats import Command
-from anonauth.models import DailyTally
-from anonauth.tally import count_departed, day_of
+from anonauth.models import DailyTally, day_of
+from anonauth.tally import count_departed
 
 pytestmark = pytest.mark.django_db
 User: Any = get_user_model()
