@@ -20,6 +20,7 @@ from anonauth.flows.purge_run import run_purge
 from anonauth.models import PendingUpgrade
 from anonauth.signals import guest_expiring
 from tests.docs.pages import blocks, read, section
+from tests.signals import connected
 
 if TYPE_CHECKING:
     from pytest_django import Settings
@@ -118,12 +119,8 @@ def test_the_function_takes_the_options_of_the_command_and_sweeps_as_it_does(
     def receiver(user: Any, **kwargs: Any) -> None:
         told.append(user.username)
 
-    guest_expiring.connect(receiver)
-    try:
-        with django_capture_on_commit_callbacks(execute=True):
-            assert run_purge(limit=1, warn_before=timedelta(days=3)).guests == 1
-    finally:
-        guest_expiring.disconnect(receiver)
+    with connected(guest_expiring, receiver), django_capture_on_commit_callbacks(execute=True):
+        assert run_purge(limit=1, warn_before=timedelta(days=3)).guests == 1
 
     assert told == ["fresh"]
     assert not PendingUpgrade.objects.exists()
@@ -142,11 +139,8 @@ def test_who_could_not_be_purged_is_in_the_log(caplog: pytest.LogCaptureFixture)
     def receiver(**kwargs: Any) -> None:
         raise RuntimeError("no such bucket")
 
-    post_delete.connect(receiver, sender=User)
-    try:
+    with connected(post_delete, receiver, sender=User):
         assert run_purge().failed == 1
-    finally:
-        post_delete.disconnect(receiver, sender=User)
     assert "1 guests could not be purged: {'RuntimeError: no such bucket': 1}" in caplog.text
 
 

@@ -119,8 +119,9 @@ def check_share(stale: StaleGuests, *, max_share: float) -> int:
         TooManyStale: they are more than this share of all users.
     """
     with as_service():
-        number = stale.allowed().order_by().values("pk").distinct().count()
+        # In this order: another run deletes meanwhile, and the guests would be more than all users are by then.
         users = get_user_model()._base_manager.using(stale.database).count()
+        number = stale.allowed().order_by().values("pk").distinct().count()
     if number > max_share * users:
         raise TooManyStale(number, users, max_share)
     return number

@@ -22,6 +22,7 @@ from anonauth.flows.upgrade import upgrade
 from anonauth.models import SignInKey
 from anonauth.signals import guest_created
 from tests.client import Api
+from tests.signals import connected
 
 if TYPE_CHECKING:
     from pytest_django import DjangoAssertNumQueries, Settings
@@ -703,12 +704,11 @@ def test_a_receiver_that_refuses_the_row_leaves_none(api: Api) -> None:
         if kwargs["created"]:
             raise IntegrityError("UNIQUE constraint failed: crm_contact.email")
 
-    post_save.connect(receiver, sender=User)
-    try:
-        with pytest.raises(IntegrityError, match="crm_contact"):
-            api.post("anonymous/")
-    finally:
-        post_save.disconnect(receiver, sender=User)
+    with (
+        connected(post_save, receiver, sender=User),
+        pytest.raises(IntegrityError, match="crm_contact"),
+    ):
+        api.post("anonymous/")
 
     assert not User.objects.exists()
 
@@ -754,12 +754,8 @@ def test_receivers_hear_of_a_guest_with_the_facts(
         kwargs["user"].nickname = "set by the receiver"
         heard.append(kwargs)
 
-    guest_created.connect(receiver)
-    try:
-        with django_capture_on_commit_callbacks(execute=True):
-            Api(user_agent="Test/1").post("anonymous/")
-    finally:
-        guest_created.disconnect(receiver)
+    with connected(guest_created, receiver), django_capture_on_commit_callbacks(execute=True):
+        Api(user_agent="Test/1").post("anonymous/")
 
     (event,) = heard
     assert (event["sender"], event["user"].pk) == (User, User.objects.get().pk)
@@ -774,12 +770,8 @@ def test_a_receiver_that_fails_costs_nobody_his_guest(
     def receiver(**kwargs: Any) -> None:
         raise RuntimeError("the newsletter service is down")
 
-    guest_created.connect(receiver)
-    try:
-        with django_capture_on_commit_callbacks(execute=True):
-            answer = api.post("anonymous/")
-    finally:
-        guest_created.disconnect(receiver)
+    with connected(guest_created, receiver), django_capture_on_commit_callbacks(execute=True):
+        answer = api.post("anonymous/")
 
     assert answer.status_code == 201
     assert "the newsletter service is down" in caplog.text

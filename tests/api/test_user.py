@@ -12,6 +12,7 @@ from django.utils import timezone
 from anonauth.adapter import Adapter
 from anonauth.signals import guest_purged
 from tests.client import Api
+from tests.signals import connected
 from tests.testapp.models import Note, Receipt, Tag
 
 if TYPE_CHECKING:
@@ -190,12 +191,8 @@ def test_receivers_hear_that_a_guest_is_gone(
     def receiver(**kwargs: Any) -> None:
         heard.append(str(kwargs["user_id"]))
 
-    guest_purged.connect(receiver)
-    try:
-        with django_capture_on_commit_callbacks(execute=True):
-            api.delete("user/")
-    finally:
-        guest_purged.disconnect(receiver)
+    with connected(guest_purged, receiver), django_capture_on_commit_callbacks(execute=True):
+        api.delete("user/")
 
     assert heard == [user["id"]]
 

@@ -14,6 +14,7 @@ from django.utils import timezone
 from anonauth.flows.expiring import count_expiring, warn_expiring
 from anonauth.models import Watermark
 from anonauth.signals import guest_expiring
+from tests.signals import connected
 from tests.testapp.models import Note
 
 if TYPE_CHECKING:
@@ -126,11 +127,8 @@ def test_they_are_told_when_it_is_certain_that_nobody_else_tells_them() -> None:
     def receiver(**kwargs: Any) -> None:
         inside.append(connection.in_atomic_block)
 
-    guest_expiring.connect(receiver)
-    try:
+    with connected(guest_expiring, receiver):
         warn_expiring(**RULES)
-    finally:
-        guest_expiring.disconnect(receiver)
     assert inside == [False]
 
 
@@ -182,11 +180,8 @@ def test_a_receiver_that_fails_keeps_nobody_from_being_told(
     def fail(**kwargs: Any) -> None:
         raise RuntimeError
 
-    guest_expiring.connect(fail)
-    try:
+    with connected(guest_expiring, fail):
         for n in range(3):
             guest(f"g{n}", days=28)
         assert warn() == 3
-    finally:
-        guest_expiring.disconnect(fail)
     assert len(told) == 3

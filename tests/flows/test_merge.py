@@ -30,6 +30,7 @@ from anonauth.models import DailyTally, MergeRecord, PendingUpgrade, SignInKey
 from anonauth.signals import guest_merged
 from tests.belongings import models as m
 from tests.merging.world import read
+from tests.signals import connected
 from tests.testapp.models import Receipt
 
 if TYPE_CHECKING:
@@ -409,13 +410,9 @@ def test_everybody_is_told_after_the_commit(
         told.append({**facts, "row": User.objects.filter(pk=facts["guest_id"]).exists()})
 
     m.Order.objects.create(user=guest)
-    guest_merged.connect(receiver)
-    try:
-        with caplog.at_level(logging.INFO, "anonauth.audit"):
-            report = merge(guest=guest, into=account, method="password")
-            merge(guest=guest, into=account, method="password")
-    finally:
-        guest_merged.disconnect(receiver)
+    with connected(guest_merged, receiver), caplog.at_level(logging.INFO, "anonauth.audit"):
+        report = merge(guest=guest, into=account, method="password")
+        merge(guest=guest, into=account, method="password")
 
     (facts,) = told
     assert facts["sender"] is User

@@ -30,6 +30,7 @@ from anonauth.flows.stale import StaleGuests
 from anonauth.models import DailyTally, PendingUpgrade
 from anonauth.signals import guest_purged
 from anonauth.tally import count_departed
+from tests.signals import connected
 from tests.testapp.models import Note, Receipt, Tag
 
 if TYPE_CHECKING:
@@ -314,15 +315,12 @@ def test_each_guest_is_announced_and_recorded_once(
     def receiver(sender: Any, user_id: Any, **kwargs: Any) -> None:
         heard.append((sender, user_id))
 
-    guest_purged.connect(receiver)
-    try:
-        with (
-            caplog.at_level(logging.INFO, "anonauth.audit"),
-            django_capture_on_commit_callbacks(execute=True),
-        ):
-            run(batch_size=2)
-    finally:
-        guest_purged.disconnect(receiver)
+    with (
+        connected(guest_purged, receiver),
+        caplog.at_level(logging.INFO, "anonauth.audit"),
+        django_capture_on_commit_callbacks(execute=True),
+    ):
+        run(batch_size=2)
 
     assert sorted(heard, key=str) == sorted(((User, key) for key in keys), key=str)
     records = [r.__dict__["anonauth"] for r in caplog.records if r.name == "anonauth.audit"]
@@ -370,11 +368,8 @@ def test_nobody_is_announced_before_the_commit() -> None:
     def receiver(**kwargs: Any) -> None:
         heard.append(kwargs)
 
-    guest_purged.connect(receiver)
-    try:
+    with connected(guest_purged, receiver):
         run()  # in the transaction of this test, which is never committed
-    finally:
-        guest_purged.disconnect(receiver)
     assert not names()
     assert not heard
 
@@ -387,11 +382,8 @@ def test_whoever_fails_in_a_receiver_is_left_alone_and_counted() -> None:
         if instance.text == "bad":
             raise RuntimeError("no such bucket")
 
-    post_delete.connect(receiver, sender=Note)
-    try:
+    with connected(post_delete, receiver, sender=Note):
         report = run(batch_size=6)
-    finally:
-        post_delete.disconnect(receiver, sender=Note)
 
     assert names() == {"g4"}
     assert Note.objects.get().text == "bad"
@@ -406,11 +398,8 @@ def test_many_whom_a_constraint_keeps_are_all_found_and_keep_nobody_else() -> No
         if instance.pk in kept:
             raise IntegrityError("still referenced")
 
-    post_delete.connect(receiver, sender=User)
-    try:
+    with connected(post_delete, receiver, sender=User):
         report = run(batch_size=200)
-    finally:
-        post_delete.disconnect(receiver, sender=User)
 
     assert (report.guests, report.protected, report.failed) == (180, 20, 0)
     assert set(User.objects.values_list("pk", flat=True)) == kept
@@ -422,11 +411,8 @@ def test_a_batch_that_fails_whatever_is_tried_is_given_up_and_the_run_ends() -> 
     def receiver(**kwargs: Any) -> None:
         raise RuntimeError
 
-    post_delete.connect(receiver, sender=User)
-    try:
+    with connected(post_delete, receiver, sender=User):
         report = run(batch_size=300)
-    finally:
-        post_delete.disconnect(receiver, sender=User)
 
     assert (report.guests, report.failed) == (0, 600)
     assert User.objects.count() == 600
@@ -443,12 +429,11 @@ def test_a_receiver_of_djangos_gets_each_row_and_may_delete_its_file(
     def delete_file(instance: Note, **kwargs: Any) -> None:
         transaction.on_commit(lambda: storage.delete(instance.text))
 
-    post_delete.connect(delete_file, sender=Note)
-    try:
-        with django_capture_on_commit_callbacks(execute=True):
-            run()
-    finally:
-        post_delete.disconnect(delete_file, sender=Note)
+    with (
+        connected(post_delete, delete_file, sender=Note),
+        django_capture_on_commit_callbacks(execute=True),
+    ):
+        run()
 
     assert [path.name for path in tmp_path.iterdir()] == [kept]
 
@@ -493,11 +478,8 @@ def test_what_the_adapter_gives_away_stays_also_where_rows_were_read_before(
     def receiver(**kwargs: Any) -> None:
         raise AssertionError("It was given away.")
 
-    post_delete.connect(receiver, sender=Note)
-    try:
+    with connected(post_delete, receiver, sender=Note):
         assert run().guests == 1
-    finally:
-        post_delete.disconnect(receiver, sender=Note)
     assert Note.objects.get().owner == heir
 
 
@@ -534,6 +516,23 @@ def test_a_share_that_a_wrong_clock_might_ask_for_is_refused() -> None:
     User.objects.create_user("bob")
     User.objects.create_user("cem")
     assert check_share(stale(), max_share=0.5) == 3
+
+
+def test_what_another_run_deletes_meanwhile_is_no_share_of_who_is_left() -> None:
+    for n in range(4):
+        guest(f"g{n}", days=40 - n)
+    User.objects.create_user("ann")
+    counts: list[str] = []
+
+    def another_run(execute: Any, sql: str, *arguments: Any) -> Any:
+        if "COUNT(" in sql:
+            counts.append(sql)
+            if len(counts) == 2:
+                User.objects.guests().delete()
+        return execute(sql, *arguments)
+
+    with connection.execute_wrapper(another_run):
+        assert check_share(stale(), max_share=0.9) == 0
 
 
 def test_a_batch_costs_the_same_number_of_statements_for_one_guest_and_for_many(

@@ -24,6 +24,7 @@ from anonauth.flows.sign_in import NAME_ATTEMPTS, SignInFacts, sign_in
 from anonauth.models import SignInKey, is_guest
 from anonauth.signals import guest_created
 from tests.client import Api
+from tests.signals import connected
 
 if TYPE_CHECKING:
     from pytest_django import Settings
@@ -71,11 +72,8 @@ class EverythingSerializer(serializers.Serializer[Any]):
 
 @contextmanager
 def listening(receiver: Any) -> Iterator[None]:
-    guest_created.connect(receiver)
-    try:
+    with connected(guest_created, receiver):
         yield
-    finally:
-        guest_created.disconnect(receiver)
 
 
 def users_inserted(queries: CaptureQueriesContext) -> int:
@@ -126,12 +124,11 @@ def test_a_receiver_that_refuses_the_row_is_asked_once(key: str | None) -> None:
         asked.append(kwargs["instance"].pk)
         raise IntegrityError("UNIQUE constraint failed: crm_contact.email")
 
-    post_save.connect(receiver, sender=User)
-    try:
-        with pytest.raises(IntegrityError, match="crm_contact"):
-            sign_in(facts=FACTS, key=key)
-    finally:
-        post_save.disconnect(receiver, sender=User)
+    with (
+        connected(post_save, receiver, sender=User),
+        pytest.raises(IntegrityError, match="crm_contact"),
+    ):
+        sign_in(facts=FACTS, key=key)
 
     assert len(asked) == 1
     assert not User.objects.exists()

@@ -19,6 +19,7 @@ from anonauth.flows.upgrade import upgrade
 from anonauth.models import DailyTally, PendingUpgrade, SignInKey
 from anonauth.signals import guest_upgraded
 from tests.client import Api
+from tests.signals import connected
 
 if TYPE_CHECKING:
     from pytest_django import DjangoAssertNumQueries
@@ -160,13 +161,9 @@ def test_receivers_and_the_tally_learn_of_it_once(
     def receiver(**kwargs: Any) -> None:
         heard.append(kwargs)
 
-    guest_upgraded.connect(receiver)
-    try:
-        with django_capture_on_commit_callbacks(execute=True):
-            upgrade(guest, method="email")
-            upgrade(guest, method="email")
-    finally:
-        guest_upgraded.disconnect(receiver)
+    with connected(guest_upgraded, receiver), django_capture_on_commit_callbacks(execute=True):
+        upgrade(guest, method="email")
+        upgrade(guest, method="email")
 
     (event,) = heard
     assert (event["user"].pk, event["method"]) == (guest.pk, "email")

@@ -25,6 +25,7 @@ from anonauth.management.commands.purge_anonymous import stop_signals
 from anonauth.management.progress import Progress
 from anonauth.models import SignInKey
 from anonauth.signals import guest_expiring
+from tests.signals import connected
 from tests.testapp.models import Note, Receipt
 
 pytestmark = pytest.mark.django_db
@@ -259,16 +260,13 @@ def test_guests_who_go_soon_are_announced_before(django_capture_on_commit_callba
     def receiver(user: Any, **kwargs: Any) -> None:
         told.append(user.username)
 
-    guest_expiring.connect(receiver)
-    try:
+    with connected(guest_expiring, receiver):
         assert "1 guests who will go soon would be announced" in run(
             "--warn-before", "3d", "--dry-run"
         )
         with django_capture_on_commit_callbacks(execute=True):
             assert "1 guests who will go soon announced" in run("--warn-before", "3d")
             assert "0 guests who will go soon announced" in run("--warn-before", "3d")
-    finally:
-        guest_expiring.disconnect(receiver)
     assert told == ["fresh"]
 
 

@@ -29,6 +29,7 @@ from anonauth.flows.upgrade import upgrade
 from anonauth.models import DailyTally, PendingUpgrade, Watermark
 from anonauth.signals import guest_expiring
 from tests.races.threads import together, wait_for_blocked_backends
+from tests.signals import connected
 from tests.suites import ROOT
 from tests.testapp.models import Note
 
@@ -346,12 +347,9 @@ def test_two_runs_at_the_same_time_announce_each_guest_once(
         told.append(user.username)
 
     monkeypatch.setattr(expiring, "_guests", guests_of)
-    guest_expiring.connect(receiver)
-    try:
+    with connected(guest_expiring, receiver):
         warn()
         other.join()
-    finally:
-        guest_expiring.disconnect(receiver)
     assert told == ["guest-1"]
 
 

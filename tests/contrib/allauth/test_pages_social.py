@@ -19,6 +19,7 @@ from tests.contrib.allauth.people import (
     code_in_mail,
     link_in_mail,
 )
+from tests.signals import connected
 from tests.testapp.models import Note
 
 if TYPE_CHECKING:
@@ -108,11 +109,8 @@ def test_a_project_that_deletes_guests_at_logout_does_not_lose_one_who_signs_up(
         if getattr(user, "is_guest", False):
             User.objects.filter(pk=user.pk).delete()  # type: ignore[attr-defined]
 
-    user_logged_out.connect(delete)
-    try:
+    with connected(user_logged_out, delete):
         guest.dummy("login", 5, email=NEW, email_verified="on")
-    finally:
-        user_logged_out.disconnect(delete)
 
     assert_upgraded(guest)
 

@@ -12,6 +12,7 @@ from django.core import mail
 
 from tests.client import Api
 from tests.contrib.allauth.by_code import ADA, PASSWORD, new_guest, start, verify
+from tests.signals import connected
 
 if TYPE_CHECKING:
     from pytest_django import Settings
@@ -123,11 +124,8 @@ def test_receivers_of_allauth_and_the_owner_hear_of_it(member: Api, settings: Se
     def receiver(user: Any, **kwargs: Any) -> None:
         heard.append(user.pk)
 
-    password_set.connect(receiver)
-    try:
+    with connected(password_set, receiver):
         member.post("user/password/", {"password": PASSWORD})
-    finally:
-        password_set.disconnect(receiver)
 
     assert heard == [User.objects.get().pk]
     assert [message.to for message in mail.outbox] == [[ADA]]

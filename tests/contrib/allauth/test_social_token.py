@@ -26,6 +26,7 @@ from tests.client import Api
 from tests.contrib.allauth.by_code import is_statement, verb_and_table
 from tests.contrib.allauth.social import App, guest_of, keep_tokens, make_owner
 from tests.services.oidc import OIDCProvider, key
+from tests.signals import connected
 
 if TYPE_CHECKING:
     from pytest_django import Settings
@@ -477,11 +478,8 @@ def test_the_projects_own_rule_about_accounts_is_asked(
     def only_staff(sociallogin: Any, **kwargs: Any) -> None:
         raise ImmediateHttpResponse(HttpResponse("only example.org"))
 
-    pre_social_login.connect(only_staff)
-    try:
+    with connected(pre_social_login, only_staff):
         answer = api.post(PATH, {"id_token": oidc.id_token()})
-    finally:
-        pre_social_login.disconnect(only_staff)
 
     assert (answer.status_code, answer.json()["code"]) == (403, "permission_denied")
     assert User.objects.get().is_guest
@@ -491,12 +489,8 @@ def test_a_receiver_that_fails_undoes_all_of_it(api: Api, guest: Any, oidc: OIDC
     def broken(**kwargs: Any) -> None:
         raise RuntimeError
 
-    social_account_added.connect(broken)
-    try:
-        with pytest.raises(RuntimeError):
-            api.post(PATH, {"id_token": oidc.id_token()})
-    finally:
-        social_account_added.disconnect(broken)
+    with connected(social_account_added, broken), pytest.raises(RuntimeError):
+        api.post(PATH, {"id_token": oidc.id_token()})
 
     assert User.objects.get().is_guest
     assert not SocialAccount.objects.exists()

@@ -24,6 +24,7 @@ from anonauth.flows.stale import StaleGuests
 from anonauth.registry import as_service as as_service_of_flows
 from tests.contrib.postgres.models import CartItem, Notice, Parcel
 from tests.contrib.postgres.people import Person, User, person
+from tests.signals import connected
 
 pytestmark = [pytest.mark.postgres, pytest.mark.usefixtures("as_project")]
 
@@ -138,12 +139,11 @@ def test_a_purge_does_so_also_where_a_batch_is_tried_again_in_halves() -> None:
         if instance.pk == bad.pk:
             raise RuntimeError
 
-    post_delete.connect(receiver, sender=User)
-    try:
-        with pytest.raises(CommandError, match="1 guests could not be deleted"):
-            call_command("purge_anonymous", verbosity=0, yes=True)
-    finally:
-        post_delete.disconnect(receiver, sender=User)
+    with (
+        connected(post_delete, receiver, sender=User),
+        pytest.raises(CommandError, match="1 guests could not be deleted"),
+    ):
+        call_command("purge_anonymous", verbosity=0, yes=True)
     assert User.objects.get() == bad
 
 
