@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -23,7 +23,7 @@ CLIENT_ID = "the-shop"
 KEY_ID = "key-1"
 
 
-@lru_cache(maxsize=2)
+@cache
 def key(name: str = "the provider's") -> rsa.RSAPrivateKey:
     """Return an RSA key by name; making one takes a while."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -41,6 +41,7 @@ class OIDCProvider:
 
     def reset(self) -> None:
         """Let everything be as it should be."""
+        key()  # threads that ask for it at the same time would each make one
         self.person = {"sub": "u1", "email": "zoe@example.com", "email_verified": True}
         self.mode = "answer"
         self.codes.clear()
