@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,8 @@ from uuid import UUID
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
 from django.db.models import F, Lookup, Q
+
+COLLATION = re.compile(r"\s+COLLATE\s", re.IGNORECASE)
 
 if TYPE_CHECKING:
     BooleanLookup = Lookup[Any]
@@ -90,7 +93,7 @@ class AmongKeys(BooleanLookup):
     def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
         column, parameters = self._column(compiler, connection)
         field = self.lhs.output_field
-        kind = f"{field.db_type(connection)}[]"
+        kind = array_type(field, connection)
         array = self.rhs.array(field, connection)
         if not leads_index(field):
             return f"{column} = ANY(%s::{kind})", (*parameters, array)
@@ -106,6 +109,11 @@ class AmongKeys(BooleanLookup):
             raise EmptyResultSet
         column, parameters = self.process_lhs(compiler, connection)
         return column, list(parameters)
+
+
+def array_type(field: Any, connection: Any) -> str:
+    """Return what PostgreSQL calls an array of a column's values; a column may have a collation, a type has none."""
+    return f"{COLLATION.split(field.db_type(connection), maxsplit=1)[0]}[]"
 
 
 @cache

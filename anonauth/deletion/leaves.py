@@ -12,7 +12,7 @@ from django.db import NotSupportedError, OperationalError, connections, transact
 from django.db.models import QuerySet
 from django.db.models.sql import DeleteQuery
 
-from anonauth.deletion.keys import Keys
+from anonauth.deletion.keys import Keys, array_type
 
 #: The name of the keys in a statement that has them once for many tables.
 TABLE = "anonauth_keys"
@@ -70,7 +70,7 @@ def delete_unread(rows: QuerySet[Any]) -> int:
 def _delete_together(group: list[Leaves], keys: Keys, using: str) -> Sequence[int]:
     connection = connections[using]
     column = group[0].column
-    tables = [f"{TABLE} (keys) AS (SELECT %s::{column.db_type(connection)}[])"]
+    tables = [f"{TABLE} (keys) AS (SELECT %s::{array_type(column, connection)})"]
     parameters = [keys.array(column, connection)]
     counts = []
     keys.table = TABLE

@@ -218,3 +218,42 @@ def test_what_spells_a_key_in_another_way_that_is_equal_to_the_database_is_found
         return
     assert delete_rows(named).total() == 3
     assert not lowest.exists()
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db
+@isolate_apps("tests.relations")
+def test_a_column_whose_type_names_a_collation_is_compared_by_it() -> None:
+    class CodeField(models.CharField):  # type: ignore[type-arg]
+        def db_type(self, connection: Any) -> str:
+            return f'{super().db_type(connection)} COLLATE "C"'
+
+    class Coded(models.Model):  # noqa: DJ008
+        code = CodeField(max_length=8, primary_key=True)
+
+        class Meta:
+            app_label = "relations"
+
+    class Above(models.Model):  # noqa: DJ008
+        coded = models.ForeignKey(Coded, models.CASCADE)
+
+        class Meta:
+            app_label = "relations"
+
+    class Beside(models.Model):  # noqa: DJ008
+        coded = models.ForeignKey(Coded, models.CASCADE)
+
+        class Meta:
+            app_label = "relations"
+
+    with connection.schema_editor() as editor:
+        for model in (Coded, Above, Beside):
+            editor.create_model(model)
+    coded, above, beside = [QuerySet[Any](model) for model in (Coded, Above, Beside)]
+    for code in ("a", "b"):
+        row = coded.create(code=code)
+        above.create(coded=row)
+        beside.create(coded=row)
+
+    assert delete_rows(coded.filter(code="a")).total() == 3
+    assert [row.coded_id for rows in (above, beside) for row in rows.all()] == ["b", "b"]
