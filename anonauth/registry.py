@@ -23,8 +23,8 @@ table_audits: list[Callable[[str], list[dict[str, Any]]]] = []
 #: database alias -> rows that mean nothing any more, for the purge to sweep; None where there is no such table.
 expired_rows: list[Callable[[str], QuerySet[Any] | None]] = []
 
-#: guests -> those of them who are not in the middle of something that the purge must not end.
-purge_holds: list[Callable[[QuerySet[Any]], QuerySet[Any]]] = []
+#: database alias -> rows with a ``user_id``: whose they are is in the middle of something that the purge must not end.
+purge_holds: list[Callable[[str], QuerySet[Any]]] = []
 
 #: guests who are deleted next, in the same transaction -> None; to end what is theirs without a foreign key.
 purge_preparations: list[Callable[[QuerySet[Any]], None]] = []

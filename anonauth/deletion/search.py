@@ -120,7 +120,9 @@ class Search:
         self, model: Model, rows: list[tuple[Any, ...]], roots: list[Any], *, follow: bool = True
     ) -> None:
         known = self.plan.rows.setdefault(model, {})
-        new = [pair for pair in zip(rows, roots, strict=True) if pair[0][0] not in known]
+        new = list(zip(rows, roots, strict=True))
+        if known:
+            new = [pair for pair in new if pair[0][0] not in known]
         if not new:
             return
         known.update((row[0], root) for row, root in new)

@@ -36,7 +36,7 @@ class Erased:
     spared: frozenset[Any]
 
 
-def erase(guests: Mapping[Any, date | None], *, database: str) -> Erased:
+def erase(guests: Mapping[Any, date | None], *, database: str, keys: Keys | None = None) -> Erased:
     """Delete guests with all that is theirs, but for those to whom rows belong that must not be deleted.
 
     Call it in a transaction that holds the locks of their rows; what it announces, it announces on commit.
@@ -44,15 +44,16 @@ def erase(guests: Mapping[Any, date | None], *, database: str) -> Erased:
     Args:
         guests: the day of ``guest_since`` in UTC, by primary key.
         database: the alias in which they are.
+        keys: their primary keys, if they are prepared for the database already.
 
     Raises:
         ProtectedError, RestrictedError: it could not be told to which guest the protected row belongs.
         django.db.IntegrityError: a constraint forbids it; not before the commit on other databases than PostgreSQL.
     """
-    plan, going, spared = plan_around(guests, database=database)
+    plan, going, spared = plan_around(guests, database=database, keys=keys)
     if not going:
         return Erased(0, Counter(), spared)
-    rows = rows_of(going, database)
+    rows = rows_of(going if spared or keys is None else keys, database)
     # Tokens and sessions first: once the row is gone, nothing would lead to them any more.
     for kind in allowed_credentials().values():
         kind.forget_many(rows)
@@ -80,7 +81,11 @@ def erase(guests: Mapping[Any, date | None], *, database: str) -> Erased:
 
 
 def plan_around(
-    guests: Mapping[Any, date | None], *, database: str, unseen: bool = False
+    guests: Mapping[Any, date | None],
+    *,
+    database: str,
+    keys: Keys | None = None,
+    unseen: bool = False,
 ) -> tuple[Plan | CollectorPlan, dict[Any, date | None], frozenset[Any]]:
     """Return a plan for those guests who may be deleted, they themselves, and the keys of the others; reads only.
 
@@ -89,16 +94,18 @@ def plan_around(
     """
     going = dict(guests)
     for _look in range(LOOKS):
-        keys = Keys(going)
+        keys = keys or Keys(going)
         plan = plan_deletion(rows_of(keys, database), keys=keys, unseen=unseen)
         if not plan.forbidden:
             break
         if None in plan.forbidden:
             plan.check()
         going = {key: since for key, since in going.items() if key not in plan.forbidden}
+        keys = None
     else:
         plan.check()
-    return plan, going, frozenset(guests.keys() - going.keys())
+    spared = guests.keys() - going.keys() if len(going) < len(guests) else ()
+    return plan, going, frozenset(spared)
 
 
 def rows_of(keys: Iterable[Any], database: str) -> QuerySet[Any]:

@@ -13,6 +13,7 @@ from django.contrib.auth import get_user_model
 from django.db import DatabaseError, IntegrityError, InterfaceError, connections, transaction
 
 from anonauth.adapter import get_adapter
+from anonauth.deletion.keys import Keys
 from anonauth.exceptions import NotAnonymous, ProtectedData
 from anonauth.flows.erase import erase, plan_around, rows_of
 from anonauth.flows.stale import Candidate, StaleGuests
@@ -121,7 +122,7 @@ def check_share(stale: StaleGuests, *, max_share: float) -> int:
     with as_service():
         # In this order: another run deletes meanwhile, and the guests would be more than all users are by then.
         users = get_user_model()._base_manager.using(stale.database).count()
-        number = stale.allowed().order_by().values("pk").distinct().count()
+        number = stale.count()
     if number > max_share * users:
         raise TooManyStale(number, users, max_share)
     return number
@@ -215,18 +216,15 @@ class _Batch:
         return self._again(keys[:middle]) + self._again(keys[middle:])
 
     def _delete(self, page: list[Candidate]) -> PurgeReport:
-        # Everything is asked again, by a statement that began after the rows were locked: an address that a guest
-        # started to prove a moment ago leaves no trace on his own row.
-        keys = [one.key for one in page]
-        allowed = set(self.stale.allowed(keys).order_by().values_list("pk", flat=True))
-        guests = {one.key: one.day for one in page if one.key in allowed}
-        held = len(page) - len(guests)
+        keys = Keys(one.key for one in page)
+        held = self.stale.held(keys)
+        guests = {one.key: one.day for one in page if not held or one.key not in held}
         if not self.dry_run:
-            erased = erase(guests, database=self.database)
-            return PurgeReport(erased.guests, len(erased.spared), held, rows=erased.rows)
+            erased = erase(guests, database=self.database, keys=None if held else keys)
+            return PurgeReport(erased.guests, len(erased.spared), len(held), rows=erased.rows)
         plan, going, spared = plan_around(guests, database=self.database, unseen=True)
         rows, changed = plan.count()
-        return PurgeReport(len(going), len(spared), held, rows=rows, changed=changed)
+        return PurgeReport(len(going), len(spared), len(held), rows=rows, changed=changed)
 
     def _limit_waiting(self) -> None:
         connection = connections[self.database]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from functools import reduce
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from django.contrib.auth import get_user_model
 from django.db import connections
@@ -14,7 +13,8 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
-from anonauth.adapter import get_adapter
+from anonauth.adapter import Adapter, get_adapter
+from anonauth.deletion.keys import Keys, among
 from anonauth.flows.erase import rows_of
 from anonauth.models import PendingUpgrade
 from anonauth.registry import purge_holds
@@ -23,8 +23,7 @@ from anonauth.registry import purge_holds
 By = Literal["seen", "created"]
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A guest at his place in the order in which the purge goes through them."""
 
     key: Any
@@ -54,14 +53,35 @@ class StaleGuests:
         """Return those whose time is over, whether or not something holds them."""
         return self._users().filter(self._is_stale())
 
-    def allowed(self, keys: Iterable[Any] | None = None) -> QuerySet[Any]:
-        """Return those, or those with some keys, whom nothing holds: no code pending, no ticket, not the adapter."""
-        rows = self.all() if keys is None else rows_of(keys, self.database).filter(self._is_stale())
-        pending = PendingUpgrade.objects.using(self.database).filter(
-            user_id=OuterRef("pk"), expires_at__gt=self.started_at
-        )
-        free = reduce(lambda found, hold: hold(found), purge_holds, rows.filter(~Exists(pending)))
-        return get_adapter().can_purge(free)
+    def count(self) -> int:
+        """Return how many there are whom nothing holds: no code pending, no ticket, not the adapter."""
+        rows = self.all()
+        for hold in self._holds():
+            rows = rows.filter(~Exists(hold.filter(user_id=OuterRef("pk"))))
+        adapter = get_adapter()
+        if type(adapter).can_purge is not Adapter.can_purge:
+            # Once each, however often the adapter's joins find him.
+            rows = adapter.can_purge(rows).order_by().values("pk").distinct()
+        return rows.count()
+
+    def held(self, keys: Keys) -> set[Any]:
+        """Return the keys of those of some stale guests whom something holds.
+
+        Ask under the locks of their rows: an address that a guest started to prove a moment ago leaves no trace there.
+        """
+        held: set[Any] = set()
+        for hold in self._holds():
+            mine = list(hold.filter(among(["user_id"], keys)).values_list("user_id", flat=True))
+            if mine:
+                # The keys as the users have them: a reference may spell one in another way that is equal.
+                held.update(rows_of(mine, self.database).values_list("pk", flat=True))
+        adapter = get_adapter()
+        if type(adapter).can_purge is not Adapter.can_purge:
+            # It may answer with other guests than it was asked about.
+            free = adapter.can_purge(rows_of(keys, self.database)).order_by()
+            free = free.filter(among([free.model._meta.pk.attname], keys))
+            held |= set(keys).difference(free.values_list("pk", flat=True))
+        return held
 
     def page(self, after: Candidate | None, size: int, *, lock: bool) -> list[Candidate]:
         """Return the next ones in the order of the index; locked ones of other transactions are passed over.
@@ -79,6 +99,10 @@ class StaleGuests:
         """Return those of some guests who are still stale, locked as in :meth:`page`."""
         rows = rows_of(keys, self.database).filter(self._is_stale())
         return self._take(rows, None, lock=lock)
+
+    def _holds(self) -> list[QuerySet[Any]]:
+        pending = PendingUpgrade.objects.using(self.database).filter(expires_at__gt=self.started_at)
+        return [pending, *(hold(self.database) for hold in purge_holds)]
 
     def _users(self) -> QuerySet[Any]:
         return get_user_model()._base_manager.using(self.database)
@@ -107,6 +131,14 @@ class StaleGuests:
         if lock and features.has_select_for_update:
             rows = rows.select_for_update(skip_locked=features.has_select_for_update_skip_locked)
         # The database makes days of the moments faster than Python does.
-        day = TruncDate("guest_since", tzinfo=UTC)
+        day = _Day("guest_since", tzinfo=UTC)
         found = rows.values_list("pk", "last_seen_at", day)[:size]
-        return [Candidate(*values) for values in found]
+        return list(map(Candidate._make, found))
+
+
+class _Day(TruncDate):
+    """A day as the database answers it, where that is one already: nothing to convert for each row."""
+
+    def get_db_converters(self, connection: Any) -> list[Any]:
+        converters: list[Any] = super().get_db_converters(connection)
+        return [] if connection.vendor == "postgresql" else converters

@@ -24,6 +24,7 @@ from anonauth.adapter import Adapter
 from anonauth.contrib.allauth.models import SocialTicket
 from anonauth.credentials import Credentials, SessionCredentials
 from anonauth.exceptions import ProtectedData
+from anonauth.flows.erase import rows_of
 from anonauth.flows.last_seen import touch
 from anonauth.flows.purge import PurgeReport, TooManyStale, check_share, purge, purge_guest
 from anonauth.flows.stale import StaleGuests
@@ -242,14 +243,17 @@ def test_who_is_held_stays_also_if_the_adapter_answers_with_other_guests(
     settings: Settings,
 ) -> None:
     settings.ANONAUTH_ADAPTER = "tests.flows.test_purge.OwnQueryAdapter"
-    held = guest("held")
+    held, pending = guest("held"), guest("pending")
     Note.objects.create(owner=held, text="paid")
+    PendingUpgrade.objects.create(
+        user=pending, method="email", target="a@b.c", expires_at=NOW + timedelta(minutes=5)
+    )
     guest("fresh", days=1)
 
-    assert run().held == 1
+    assert run().held == 2
     with pytest.raises(ProtectedData):
         purge_guest(user_id=held.pk)
-    assert names() == {"held", "fresh"}
+    assert names() == {"held", "pending", "fresh"}
 
 
 def test_who_is_here_stays_though_his_visit_was_not_written_yet() -> None:
@@ -579,9 +583,8 @@ def test_a_page_is_a_range_of_the_partial_index_and_keys_are_one_parameter() -> 
 
     assert "user_stale" in plan
     assert "last_seen_at >=" in plan
-    sql, parameters = (
-        rules.allowed([one.key for one in page]).query.get_compiler("default").as_sql()
-    )
+    rows = rows_of([one.key for one in page], "default")
+    sql, parameters = rows.query.get_compiler("default").as_sql()
     assert "= ANY((SELECT %s::uuid[])::uuid[])" in sql
     (array,) = (p for p in parameters if str(p).startswith("{"))
     assert str(array).count(",") == 99

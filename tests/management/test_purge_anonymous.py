@@ -19,6 +19,7 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from django.utils import timezone
 
+from anonauth.flows.erase import rows_of
 from anonauth.flows.stale import StaleGuests
 from anonauth.management.commands import purge_anonymous
 from anonauth.management.commands.purge_anonymous import stop_signals
@@ -154,15 +155,14 @@ def test_a_clock_that_runs_ahead_does_not_empty_the_table() -> None:
 
 
 def test_what_fails_is_told_at_the_end_with_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> None:
-    original = StaleGuests.allowed
+    original = StaleGuests.held
 
-    def failing(self: Any, keys: Any = None) -> Any:
-        rows = original(self, keys)
-        if keys is not None and rows.filter(username="old").exists():
+    def failing(self: Any, keys: Any) -> Any:
+        if rows_of(keys, self.database).filter(username="old").exists():
             raise OperationalError("deadlock detected")
-        return rows
+        return original(self, keys)
 
-    monkeypatch.setattr(StaleGuests, "allowed", failing)
+    monkeypatch.setattr(StaleGuests, "held", failing)
     out = io.StringIO()
     with pytest.raises(CommandError, match="1 guests could not be deleted") as caught:
         call_command("purge_anonymous", stdout=out, stderr=io.StringIO())
@@ -188,14 +188,13 @@ def test_an_interrupt_ends_the_run_after_the_batch(
     number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = signal.getsignal(number)
-    original = StaleGuests.allowed
+    original = StaleGuests.held
 
-    def interrupting(self: Any, keys: Any = None) -> Any:
-        if keys is not None:
-            os.kill(os.getpid(), number)
+    def interrupting(self: Any, keys: Any) -> Any:
+        os.kill(os.getpid(), number)
         return original(self, keys)
 
-    monkeypatch.setattr(StaleGuests, "allowed", interrupting)
+    monkeypatch.setattr(StaleGuests, "held", interrupting)
 
     text = run("--batch-size", "1")
 

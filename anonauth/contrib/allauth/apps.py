@@ -26,7 +26,7 @@ class AllauthConfig(AppConfig):
             registry.upgrade_method_sources.append(identities.upgrade_methods)
             registry.session_listeners.append(door.list_session)
             registry.expired_rows += [purging.expired_tickets, purging.expired_seen_tokens]
-            registry.purge_holds.append(purging.without_live_ticket)
+            registry.purge_holds.append(purging.live_tickets)
             registry.purge_preparations.append(purging.end_sessions)
             registry.proof_sources.append(proofs.proofs)
             registry.void_password_sources.append(proofs.void_passwords)

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.apps import apps
 from django.db import router
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from anonauth.contrib.allauth.models import SeenToken, SocialTicket
@@ -25,12 +25,9 @@ def expired_seen_tokens(database: str) -> QuerySet[Any]:
     return SeenToken.objects.using(database).filter(expires_at__lte=timezone.now())
 
 
-def without_live_ticket(guests: QuerySet[Any]) -> QuerySet[Any]:
-    """Leave out the guests who are on their way through a provider."""
-    live = SocialTicket.objects.using(guests.db).filter(
-        user_id=OuterRef("pk"), expires_at__gt=timezone.now()
-    )
-    return guests.filter(~Exists(live))
+def live_tickets(database: str) -> QuerySet[Any]:
+    """Return the tickets of guests who are on their way through a provider."""
+    return SocialTicket.objects.using(database).filter(expires_at__gt=timezone.now())
 
 
 def end_sessions(guests: QuerySet[Any]) -> None:
