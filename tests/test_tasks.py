@@ -139,9 +139,20 @@ def test_who_could_not_be_purged_is_in_the_log(caplog: pytest.LogCaptureFixture)
     def receiver(**kwargs: Any) -> None:
         raise RuntimeError("no such bucket")
 
-    with connected(post_delete, receiver, sender=User):
-        assert run_purge().failed == 1
-    assert "1 guests could not be purged: {'RuntimeError: no such bucket': 1}" in caplog.text
+    PendingUpgrade.objects.create(
+        user=User.objects.get(username="ann"), method="email", target="x", expires_at=timezone.now()
+    )
+    with (
+        connected(post_delete, receiver, sender=User),
+        connected(post_delete, receiver, sender=PendingUpgrade),
+    ):
+        report = run_purge()
+    assert report.failed == report.swept.failed == 1
+    for what in ("Guests", "Expired rows"):
+        assert (
+            f"{what} that could not be purged: 1, by {{'RuntimeError: no such bucket': 1}}"
+            in caplog.text
+        )
 
 
 def test_a_warning_that_goes_by_no_visit_is_refused_before_anything_is_done() -> None:

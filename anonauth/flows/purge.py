@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,22 +9,20 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.db import DatabaseError, IntegrityError, InterfaceError, connections, transaction
+from django.db import IntegrityError, connections, transaction
 
 from anonauth.adapter import get_adapter
 from anonauth.deletion.keys import Keys
 from anonauth.exceptions import NotAnonymous, ProtectedData
 from anonauth.flows.erase import erase, plan_around, rows_of
+from anonauth.flows.halves import InHalves, shown
 from anonauth.flows.stale import Candidate, StaleGuests
+from anonauth.flows.sweep import Swept
 from anonauth.models import day_of, user_database
 from anonauth.registry import as_service
 
-logger = logging.getLogger("anonauth")
-
 BATCH_SIZE = 1000
 MAX_SHARE = 0.5
-#: So often at most in a row parts of a batch that failed are tried again in vain, to find the guests that make it fail.
-MAX_ATTEMPTS = 64
 #: How long a batch waits for somebody's lock on a row of one of its guests, while others wait for the batch.
 LOCK_TIMEOUT = timedelta(milliseconds=300)
 
@@ -48,7 +45,7 @@ class PurgeReport:
     guests: int = 0
     #: Guests left because of PROTECT, RESTRICT or a constraint.
     protected: int = 0
-    #: Guests left because of a pending upgrade, a social upgrade under way, ``Adapter.can_purge()``, or who returned.
+    #: Guests left because of a pending upgrade, a social upgrade under way, or ``Adapter.can_purge()``.
     held: int = 0
     #: Guests left because something went wrong.
     failed: int = 0
@@ -58,12 +55,14 @@ class PurgeReport:
     changed: Counter[str] = field(default_factory=Counter)
     #: What went wrong, with how many guests.
     errors: Counter[str] = field(default_factory=Counter)
+    #: What had expired.
+    swept: Swept = field(default_factory=Swept)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as JSON can have it."""
         numbers = {name: getattr(self, name) for name in ("guests", "protected", "held", "failed")}
         tables = {name: dict(getattr(self, name)) for name in ("rows", "changed", "errors")}
-        return numbers | tables
+        return {**numbers, **tables, "swept": self.swept.as_dict()}
 
     def __add__(self, other: PurgeReport) -> PurgeReport:
         return PurgeReport(
@@ -74,6 +73,7 @@ class PurgeReport:
             self.rows + other.rows,
             self.changed + other.changed,
             self.errors + other.errors,
+            self.swept + other.swept,
         )
 
 
@@ -172,7 +172,7 @@ class _Batch:
         self.stale, self.dry_run = stale, dry_run
         self.database = stale.database
         self.last: Candidate | None = None
-        self._attempts = 0
+        self._halves = InHalves(self.database, self._again, self._refuse)
 
     def run(self, after: Candidate | None, size: int) -> PurgeReport:
         page: list[Candidate] = []
@@ -187,33 +187,18 @@ class _Batch:
         except Exception as error:
             if not page:
                 raise
-            return self._divide([one.key for one in page], error)
+            return self._halves.after(error, [one.key for one in page])
 
     def _again(self, keys: list[Any]) -> PurgeReport:
-        try:
-            with transaction.atomic(using=self.database), as_service():
-                self._limit_waiting()
-                report = self._delete(self.stale.again(keys, lock=not self.dry_run))
-        except Exception as error:
-            return self._divide(keys, error)
-        self._attempts = 0
-        return report
+        with transaction.atomic(using=self.database), as_service():
+            self._limit_waiting()
+            return self._delete(self.stale.again(keys, lock=not self.dry_run))
 
-    def _divide(self, keys: list[Any], error: Exception) -> PurgeReport:
-        """Try again with the halves of what failed, down to the guest who makes it fail."""
-        logger.debug("A batch of %s guests failed", len(keys), exc_info=error)
-        connection = connections[self.database]
-        gone = isinstance(error, DatabaseError | InterfaceError) and not connection.is_usable()
-        if gone:
-            connection.close()
+    def _refuse(self, keys: list[Any], error: Exception) -> PurgeReport:
         if len(keys) == 1 and isinstance(error, IntegrityError):
-            self._attempts = 0
+            self._halves.go_on()
             return PurgeReport(protected=1)
-        self._attempts += 2
-        if gone or len(keys) == 1 or self._attempts > MAX_ATTEMPTS:
-            return PurgeReport(failed=len(keys), errors=Counter({_shown(error): len(keys)}))
-        middle = len(keys) // 2
-        return self._again(keys[:middle]) + self._again(keys[middle:])
+        return PurgeReport(failed=len(keys), errors=Counter({shown(error): len(keys)}))
 
     def _delete(self, page: list[Candidate]) -> PurgeReport:
         keys = Keys(one.key for one in page)
@@ -232,8 +217,3 @@ class _Batch:
             with connection.cursor() as cursor:
                 wait = f"{LOCK_TIMEOUT.total_seconds() * 1000:.0f}ms"
                 cursor.execute("SELECT set_config('lock_timeout', %s, true)", [wait])
-
-
-def _shown(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__

@@ -47,10 +47,13 @@ def run_purge(
     check_share(stale, max_share=max_share)
     if warn_before is not None:
         warn_expiring(database=stale.database, older_than=stale.older_than, ahead=warn_before)
-    sweep(database=stale.database, batch_size=batch_size)
-    report = sum(purge(stale, batch_size=batch_size, limit=limit), PurgeReport())
-    if report.failed:
-        logger.error("%s guests could not be purged: %s", report.failed, dict(report.errors))
+    swept = sweep(database=stale.database, batch_size=batch_size)
+    report = sum(purge(stale, batch_size=batch_size, limit=limit), PurgeReport(swept=swept))
+    for what, done in (("Guests", report), ("Expired rows", swept)):
+        if done.failed:
+            logger.error(
+                "%s that could not be purged: %s, by %s", what, done.failed, dict(done.errors)
+            )
     return report
 
 

@@ -2,38 +2,87 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
 from django.conf import settings as django_settings
-from django.db import router
+from django.db import IntegrityError, router, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from anonauth.conf import get_settings
 from anonauth.deletion import delete_rows
 from anonauth.deletion.keys import Keys, among
+from anonauth.flows.halves import InHalves, shown
 from anonauth.models import MergeRecord, PendingUpgrade, SignInKey
 from anonauth.registry import as_service, expired_rows
 
+logger = logging.getLogger("anonauth")
 
-def sweep(*, database: str, batch_size: int = 1000) -> Counter[str]:
-    """Delete expired rows, in batches; returns their number by the label of their model.
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What has become of expired rows; where they were only counted, what would become of them."""
+
+    #: Rows deleted by the label of their model.
+    rows: Counter[str] = field(default_factory=Counter)
+    #: Rows left because of PROTECT, RESTRICT or a constraint.
+    protected: int = 0
+    #: Rows left because something went wrong, or tables that could not be read.
+    failed: int = 0
+    #: What went wrong, how often.
+    errors: Counter[str] = field(default_factory=Counter)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON can have it."""
+        return {
+            "rows": dict(self.rows),
+            "protected": self.protected,
+            "failed": self.failed,
+            "errors": dict(self.errors),
+        }
+
+    def __add__(self, other: Swept) -> Swept:
+        return Swept(
+            self.rows + other.rows,
+            self.protected + other.protected,
+            self.failed + other.failed,
+            self.errors + other.errors,
+        )
+
+
+def sweep(*, database: str, batch_size: int = 1000) -> Swept:
+    """Delete expired rows, in batches; one that cannot be deleted stops no other.
 
     Args:
         database: the alias of the users; sessions are swept where they are.
         batch_size: the most rows deleted in one transaction.
     """
-    swept: Counter[str] = Counter()
+    swept = Swept()
     with as_service():
-        for source in (_pending_upgrades, _sign_in_keys, _merge_records, _sessions, *expired_rows):
-            rows = source(database)
-            while rows is not None and (number := _delete_some(rows, batch_size)):
-                swept[rows.model._meta.label] += number
-                if number < batch_size:
-                    break
+        for source in (*SOURCES, *expired_rows):
+            try:
+                rows = source(database)
+                if rows is not None:
+                    for batch in _in_batches(rows, batch_size):
+                        swept += batch
+            except Exception as error:  # e.g. its table is not there; told in the report
+                logger.debug("Could not sweep", exc_info=error)
+                swept += Swept(failed=1, errors=Counter({shown(error): 1}))
     return swept
+
+
+def count_expired(*, database: str) -> Swept:
+    """Return what :func:`sweep` would find now; reads only, and does not look for what forbids it."""
+    with as_service():
+        found = [source(database) for source in (*SOURCES, *expired_rows)]
+        return Swept(
+            +Counter({rows.model._meta.label: rows.count() for rows in found if rows is not None})
+        )
 
 
 def session_model() -> Any | None:
@@ -42,14 +91,33 @@ def session_model() -> Any | None:
     return store.get_model_class() if hasattr(store, "get_model_class") else None
 
 
-def _delete_some(rows: QuerySet[Any], limit: int) -> int:
-    keys = list(rows.order_by().values_list("pk", flat=True)[:limit])
-    if not keys:
-        return 0
-    for part in Keys(keys).chunks(rows.db, [rows.model._meta.pk]):
-        # The condition is asked once more by the deleting statement: a session may have been renewed since.
-        delete_rows(rows.filter(among([rows.model._meta.pk.attname], part)))
-    return len(keys)
+def _in_batches(rows: QuerySet[Any], size: int) -> Iterator[Swept]:
+    left: list[Any] = []
+
+    def delete(keys: list[Any]) -> Swept:
+        deleted: Counter[str] = Counter()
+        with transaction.atomic(using=rows.db):
+            for part in Keys(keys).chunks(rows.db, [rows.model._meta.pk]):
+                # The condition is asked once more by the deleting statement: a session may have been renewed since.
+                deleted += delete_rows(rows.filter(among([rows.model._meta.pk.attname], part)))
+        return Swept(deleted)
+
+    def refuse(keys: list[Any], error: Exception) -> Swept:
+        left.extend(keys)
+        if isinstance(error, IntegrityError):
+            return Swept(protected=len(keys))
+        return Swept(failed=len(keys), errors=Counter({shown(error): len(keys)}))
+
+    # Where nothing goes, or as many are left as a batch has, the fault is that of the table: the next run tries again.
+    while len(left) < size:
+        found = rows.exclude(pk__in=left) if left else rows
+        keys = list(found.order_by().values_list("pk", flat=True)[:size])
+        if not keys:
+            return
+        batch = InHalves(rows.db, delete, refuse).run(keys)
+        yield batch
+        if len(keys) < size or not batch.rows:
+            return
 
 
 def _pending_upgrades(database: str) -> QuerySet[Any]:
@@ -72,3 +140,11 @@ def _sessions(_database: str) -> QuerySet[Any] | None:
         return None
     rows: QuerySet[Any] = model._base_manager.using(router.db_for_write(model))
     return rows.filter(expire_date__lt=timezone.now())
+
+
+SOURCES: tuple[Callable[[str], QuerySet[Any] | None], ...] = (
+    _pending_upgrades,
+    _sign_in_keys,
+    _merge_records,
+    _sessions,
+)

@@ -10,6 +10,7 @@ from typing import Any
 from django.apps import apps
 
 from anonauth.flows.purge import PurgeReport
+from anonauth.flows.sweep import Swept
 
 
 def as_json(report: PurgeReport, *, seconds: float, older_than: timedelta, **facts: Any) -> str:
@@ -33,31 +34,45 @@ def as_text(
     **facts: Any,
 ) -> str:
     """Return some lines that need no knowledge of the project's code."""
-    since = "who have not returned for" if by == "seen" else "who were made more than"
+    since = "not seen for" if by == "seen" else "made more than"
     after = _length(older_than) + ("" if by == "seen" else " ago")
-    did = "would be deleted" if dry_run else "deleted"
-    lines = [
-        f"{report.guests:,} guests {since} {after} {did}{'' if dry_run else f' in {seconds:,.1f} s'}."
-    ]
+    did = "would be deleted" if dry_run else f"deleted in {seconds:,.1f} s"
+    lines = [f"{many(report.guests, 'guest')} {since} {after} {did}."]
     lines += _table("What goes with them:" if dry_run else "Rows deleted:", report.rows)
     lines += _table("What stays, but no longer belongs to anybody:", report.changed)
     for number, reason in (
         (report.protected, "kept, because something of theirs must not be deleted"),
-        (report.held, "kept, because they are held, are upgrading now or have returned"),
+        (report.held, "kept, because they are upgrading just now or the project holds them"),
         (report.failed, "failed"),
     ):
         if number:
-            lines.append(f"{number:,} guests {reason}.")
-    lines += [f"  {error} ({number:,} guests)" for error, number in report.errors.most_common(5)]
+            lines.append(f"{many(number, 'guest')} {reason}.")
+    lines += [f"  {error} ({many(n, 'guest')})" for error, n in report.errors.most_common(5)]
     if facts.get("warned") is not None:
         would = "would be announced" if dry_run else "announced"
-        lines.append(f"{facts['warned']:,} guests who will go soon {would} (guest_expiring).")
-    lines += _table("Expired rows swept:", facts.get("swept") or Counter())
+        lines.append(f"{many(facts['warned'], 'guest')} soon to go {would} (guest_expiring).")
+    lines += _swept(report.swept, dry_run=dry_run)
     if facts.get("stopped"):
         lines.append("Stopped; the next run goes on.")
     if dry_run:
         lines.append("This was a dry run: nothing was deleted.")
     return "\n".join(lines)
+
+
+def many(number: int, noun: str) -> str:
+    """Return ``1 guest`` or ``1,204 guests``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _swept(swept: Swept, *, dry_run: bool) -> list[str]:
+    lines = _table("Expired rows that would go:" if dry_run else "Expired rows swept:", swept.rows)
+    for number, reason in (
+        (swept.protected, "kept by something that must not be deleted"),
+        (swept.failed, "could not be deleted"),
+    ):
+        if number:
+            lines.append(f"{many(number, 'expired row')} {reason}.")
+    return lines + [f"  {error} ({number:,})" for error, number in swept.errors.most_common(5)]
 
 
 def _table(title: str, rows: Counter[str]) -> list[str]:
@@ -78,4 +93,4 @@ def _name(label: str, number: int) -> str:
 
 def _length(time: timedelta) -> str:
     days, rest = divmod(time, timedelta(days=1))
-    return f"{days} days" if days and not rest else str(time)
+    return many(days, "day") if days and not rest else str(time)

@@ -59,12 +59,12 @@ def test_a_dry_run_of_the_purge_on_the_demos_data_is_for_everybody_to_read(tmp_p
 
     assert outputs[1] == outputs[2]
     assert outputs[1].strip().splitlines() == [
-        "7 guests who have not returned for 30 days would be deleted.",
+        "7 guests not seen for 30 days would be deleted.",
         "What goes with them:",
         "  12  cart items (shop.CartItem)",
         "   8  product-user relationships (shop.Product_wished_by)",
         "   7  users (accounts.User)",
-        "1 guests kept, because something of theirs must not be deleted.",
+        "1 guest kept, because something of theirs must not be deleted.",
         "This was a dry run: nothing was deleted.",
     ]
 

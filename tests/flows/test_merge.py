@@ -381,11 +381,11 @@ def test_a_record_with_another_notation_of_the_time_is_read(guest: Any, account:
 def test_records_are_forgotten_after_their_time(guest: Any, account: Any, settings: Any) -> None:
     merge(guest=guest, into=account)
 
-    assert "anonauth.MergeRecord" not in sweep(database="default")
+    assert "anonauth.MergeRecord" not in sweep(database="default").rows
     MergeRecord.objects.update(merged_at=timezone.now() - timedelta(days=364))
-    assert "anonauth.MergeRecord" not in sweep(database="default")
+    assert "anonauth.MergeRecord" not in sweep(database="default").rows
     settings.ANONAUTH_MERGE_RECORD_RETENTION = timedelta(days=363)
-    assert sweep(database="default") == {"anonauth.MergeRecord": 1}
+    assert sweep(database="default").rows == {"anonauth.MergeRecord": 1}
     assert not MergeRecord.objects.exists()
 
 

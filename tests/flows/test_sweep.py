@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
+from django.db import connection
+from django.db.models.signals import pre_delete
 from django.utils import timezone
 
 from anonauth.contrib.allauth.models import SeenToken, SocialTicket
 from anonauth.deletion import delete_rows
 from anonauth.flows.purge import purge
 from anonauth.flows.stale import StaleGuests
-from anonauth.flows.sweep import sweep
+from anonauth.flows.sweep import SOURCES, Swept, count_expired, sweep
 from anonauth.models import PendingUpgrade, SignInKey
 from tests.client import Api
+from tests.signals import connected
 
 if TYPE_CHECKING:
     from pytest_django import Settings
@@ -43,9 +47,11 @@ def test_what_has_expired_goes_and_what_is_good_stays() -> None:
     make_all(minutes=-1)
     make_all(minutes=5)
 
+    expired = count_expired(database="default")
     swept = sweep(database="default")
 
-    assert swept == {
+    assert swept == expired
+    assert swept.rows == {
         "anonauth.PendingUpgrade": 1,
         "anonauth.SignInKey": 1,
         "anonauth_allauth.SeenToken": 1,
@@ -80,14 +86,115 @@ def test_many_expired_rows_go_in_batches() -> None:
         Session(session_key=str(n), session_data="", expire_date=yesterday) for n in range(25)
     )
 
-    assert sweep(database="default", batch_size=10) == {"sessions.Session": 25}
+    assert sweep(database="default", batch_size=10).rows == {"sessions.Session": 25}
+
+
+def keys(*names: str) -> None:
+    user, _ = User.objects.get_or_create(username="u")
+    then = timezone.now() - timedelta(days=1)
+    SignInKey.objects.bulk_create(
+        SignInKey(key_hash=name, user=user, expires_at=then) for name in names
+    )
+
+
+def test_a_row_that_cannot_be_deleted_stops_neither_the_others_nor_the_other_tables() -> None:
+    keys(*"abcdefgh")
+    make_all(minutes=-1)
+
+    def receiver(instance: Any, **kwargs: Any) -> None:
+        if instance.key_hash in {"b", "g"}:
+            raise RuntimeError("no\nsuch bucket")
+
+    with connected(pre_delete, receiver, sender=SignInKey):
+        swept = sweep(database="default", batch_size=4)
+
+    assert (swept.failed, swept.protected) == (2, 0)
+    assert swept.errors == {"RuntimeError: no such bucket": 2}
+    assert swept.rows["anonauth.SignInKey"] == 7
+    assert swept.rows["sessions.Session"] == 1
+    assert set(SignInKey.objects.values_list("key_hash", flat=True)) == {"b", "g"}
+
+
+def test_where_all_rows_of_a_table_fail_it_is_left_after_some_attempts() -> None:
+    keys(*(f"{n:03}" for n in range(300)))
+    calls = []
+
+    def receiver(**kwargs: Any) -> None:
+        calls.append(kwargs)
+        raise RuntimeError
+
+    with connected(pre_delete, receiver, sender=SignInKey):
+        swept = sweep(database="default", batch_size=200)
+
+    assert swept == Swept(failed=200, errors=Counter({"RuntimeError": 200}))
+    assert len(calls) < 80
+    assert SignInKey.objects.count() == 300
+
+
+def test_a_row_that_something_refers_to_is_kept_and_is_no_failure() -> None:
+    make_all(minutes=-1)
+    Session.objects.create(
+        session_key="held", session_data="", expire_date=timezone.now() - timedelta(days=1)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE holds (session varchar(40) REFERENCES django_session)")
+        cursor.execute("INSERT INTO holds VALUES ('held')")
+
+    swept = sweep(database="default")
+
+    assert (swept.protected, swept.failed, swept.errors) == (1, 0, {})
+    assert swept.rows["sessions.Session"] == 1
+    assert Session.objects.get().session_key == "held"
+
+
+def test_a_table_that_cannot_be_read_is_told_and_the_others_are_swept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make_all(minutes=-1)
+
+    def broken(database: str) -> Any:
+        raise LookupError(f"no table in {database}")
+
+    monkeypatch.setattr("anonauth.registry.expired_rows", [])
+    monkeypatch.setattr("anonauth.flows.sweep.SOURCES", (broken, *SOURCES))
+    swept = sweep(database="default")
+
+    assert (swept.failed, swept.errors) == (1, {"LookupError: no table in default": 1})
+    assert swept.rows["sessions.Session"] == 1
+
+
+#: What makes a database ignore that a session is to be deleted.
+IGNORING = {
+    "sqlite": [
+        "CREATE TRIGGER ignoring BEFORE DELETE ON django_session BEGIN SELECT RAISE(IGNORE); END"
+    ],
+    "postgresql": [
+        """CREATE FUNCTION ignoring() RETURNS trigger LANGUAGE plpgsql
+           AS $$ BEGIN RETURN NULL; END $$""",
+        """CREATE TRIGGER ignoring BEFORE DELETE ON django_session
+           FOR EACH ROW EXECUTE FUNCTION ignoring()""",
+    ],
+}
+
+
+def test_a_table_from_which_nothing_goes_is_not_tried_for_ever() -> None:
+    yesterday = timezone.now() - timedelta(days=1)
+    Session.objects.bulk_create(
+        Session(session_key=str(n), session_data="", expire_date=yesterday) for n in range(4)
+    )
+    with connection.cursor() as cursor:
+        for statement in IGNORING[connection.vendor]:
+            cursor.execute(statement)
+
+    assert sweep(database="default", batch_size=2) == Swept()
+    assert Session.objects.count() == 4
 
 
 def test_sessions_in_the_cache_are_not_looked_for(settings: Settings) -> None:
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.cache"
     make_all(minutes=-1)
 
-    assert "sessions.Session" not in sweep(database="default")
+    assert "sessions.Session" not in sweep(database="default").rows
     assert Session.objects.count() == 1
 
 
@@ -128,4 +235,4 @@ def test_a_purged_guests_session_opens_nothing_where_nobody_knows_it(
     assert Session.objects.count() == 1
     assert absent.get("user/").json()["code"] == "not_authenticated"
     Session.objects.update(expire_date=timezone.now() - timedelta(seconds=1))
-    assert sweep(database="default")["sessions.Session"] == 1
+    assert sweep(database="default").rows["sessions.Session"] == 1

@@ -17,6 +17,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
+from django.db.models.signals import pre_delete
 from django.utils import timezone
 
 from anonauth.flows.erase import rows_of
@@ -60,11 +61,9 @@ def test_the_report_says_who_went_and_who_stayed_and_why() -> None:
     text = run()
 
     assert guests() == {"spared", "fresh"}
-    assert re.search(
-        r"^2 guests who have not returned for 30 days deleted in \d+\.\d s\.$", text, re.M
-    )
+    assert re.search(r"^2 guests not seen for 30 days deleted in \d+\.\d s\.$", text, re.M)
     assert re.search(r"^ +2  users \(testapp\.User\)$", text, re.M)
-    assert "1 guests kept, because something of theirs must not be deleted." in text
+    assert "1 guest kept, because something of theirs must not be deleted." in text
 
 
 def test_a_dry_run_says_the_same_and_deletes_nothing() -> None:
@@ -74,8 +73,9 @@ def test_a_dry_run_says_the_same_and_deletes_nothing() -> None:
 
     text = run("--dry-run")
 
-    assert "2 guests who have not returned for 30 days would be deleted.\n" in text
+    assert "2 guests not seen for 30 days would be deleted.\n" in text
     assert "What goes with them:\n" in text
+    assert "Expired rows that would go:\n  1  sign-in key (anonauth.SignInKey)\n" in text
     assert "This was a dry run: nothing was deleted." in text
     assert guests() == {"old", "stale", "spared", "fresh"}
     assert SignInKey.objects.count() == 1
@@ -88,7 +88,8 @@ def test_json_is_one_object() -> None:
     assert report == {
         "guests": 2, "protected": 1, "held": 0, "failed": 0, "errors": {}, "changed": {},
         "rows": {"testapp.User": 2, "testapp.Note": 2}, "older_than": 30 * 86400.0, "by": "seen",
-        "dry_run": False, "stopped": False, "swept": {},
+        "dry_run": False, "stopped": False,
+        "swept": {"rows": {}, "protected": 0, "failed": 0, "errors": {}},
     }  # fmt: skip
 
 
@@ -164,12 +165,40 @@ def test_what_fails_is_told_at_the_end_with_exit_code_1(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(StaleGuests, "held", failing)
     out = io.StringIO()
-    with pytest.raises(CommandError, match="1 guests could not be deleted") as caught:
+    with pytest.raises(CommandError, match="1 guest could not be deleted") as caught:
         call_command("purge_anonymous", stdout=out, stderr=io.StringIO())
 
     assert caught.value.returncode == 1
-    assert "OperationalError: deadlock detected (1 guests)" in out.getvalue()
+    assert "OperationalError: deadlock detected (1 guest)" in out.getvalue()
     assert guests() == {"old", "spared", "fresh"}
+
+
+def test_what_cannot_be_swept_keeps_no_guest_and_gives_exit_code_1() -> None:
+    for name in ("bad", "good"):
+        SignInKey.objects.create(
+            key_hash=name, user=User.objects.get(username="fresh"), expires_at=NOW
+        )
+
+    def receiver(instance: Any, **kwargs: Any) -> None:
+        if instance.key_hash == "bad":
+            raise RuntimeError("no such bucket")
+
+    out = io.StringIO()
+    with (
+        connected(pre_delete, receiver, sender=SignInKey),
+        pytest.raises(
+            CommandError, match=r"^1 expired row could not be deleted; the next"
+        ) as caught,
+    ):
+        call_command("purge_anonymous", stdout=out, stderr=io.StringIO())
+
+    assert caught.value.returncode == 1
+    assert "Expired rows swept:\n  1  sign-in key (anonauth.SignInKey)\n" in out.getvalue()
+    assert (
+        "1 expired row could not be deleted.\n  RuntimeError: no such bucket (1)" in out.getvalue()
+    )
+    assert guests() == {"spared", "fresh"}
+    assert SignInKey.objects.get().key_hash == "bad"
 
 
 def test_a_database_that_does_not_answer_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,12 +289,10 @@ def test_guests_who_go_soon_are_announced_before(django_capture_on_commit_callba
         told.append(user.username)
 
     with connected(guest_expiring, receiver):
-        assert "1 guests who will go soon would be announced" in run(
-            "--warn-before", "3d", "--dry-run"
-        )
+        assert "1 guest soon to go would be announced" in run("--warn-before", "3d", "--dry-run")
         with django_capture_on_commit_callbacks(execute=True):
-            assert "1 guests who will go soon announced" in run("--warn-before", "3d")
-            assert "0 guests who will go soon announced" in run("--warn-before", "3d")
+            assert "1 guest soon to go announced" in run("--warn-before", "3d")
+            assert "0 guests soon to go announced" in run("--warn-before", "3d")
     assert told == ["fresh"]
 
 

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from anonauth.exceptions import AnonauthError
 from anonauth.flows.consistency import Finding, contradictions
 from anonauth.flows.vouch import vouch
+from anonauth.management.report import many
 
 SHOWN = 100
 
@@ -58,9 +59,11 @@ class Command(BaseCommand):
                 report.permanent += 1
                 if report.permanent <= SHOWN:
                     report.named_permanent.append(str(finding.user.pk))
-        self._print(report, as_json=options["json"])
+        self._print(report, as_json=options["json"], guests_only=options["guests_only"])
         if report.left:
-            raise CommandError(f"{report.left} users whose flag contradicts their credentials.")
+            raise CommandError(
+                f"{many(report.left, 'user')} whose flag contradicts their credentials."
+            )
 
     def _guest(self, finding: Finding, report: Report, *, fix: bool) -> None:
         report.guests += 1
@@ -77,21 +80,24 @@ class Command(BaseCommand):
             return error.code
         return "upgraded"
 
-    def _print(self, report: Report, *, as_json: bool) -> None:
+    def _print(self, report: Report, *, as_json: bool, guests_only: bool) -> None:
         if as_json:
-            body = {
+            body: dict[str, Any] = {
                 "guests_with_credentials": report.guests,
                 "fixed": report.fixed,
-                "permanent_without_credentials": report.permanent,
                 "guests": report.named_guests,
-                "permanent": report.named_permanent,
             }
+            if not guests_only:
+                body["permanent_without_credentials"] = report.permanent
+                body["permanent"] = report.named_permanent
             self.stdout.write(json.dumps(body, indent=2))
             return
         self.stdout.write(f"Guests who hold credentials: {report.guests}")
         for named in report.named_guests:
             outcome = f" ({named['outcome']})" if named["outcome"] else ""
             self.stdout.write(f"  {named['id']}: {', '.join(named['kinds'])}{outcome}")
+        if guests_only:
+            return
         self.stdout.write(f"Permanent users who hold none: {report.permanent}")
         for key in report.named_permanent:
             self.stdout.write(f"  {key}")

@@ -5,7 +5,6 @@ import signal
 import threading
 import time
 from argparse import ArgumentParser, ArgumentTypeError
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
@@ -26,9 +25,9 @@ from anonauth.flows.purge import (
 )
 from anonauth.flows.purge_run import stale_guests
 from anonauth.flows.stale import StaleGuests
-from anonauth.flows.sweep import sweep
+from anonauth.flows.sweep import count_expired, sweep
 from anonauth.management.progress import Progress
-from anonauth.management.report import as_json, as_text
+from anonauth.management.report import as_json, as_text, many
 from anonauth.models import user_database
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -99,24 +98,27 @@ class Command(BaseCommand):
             # An adapter's can_purge() or before_purge(), as a rule. In the mail from cron one line is worth more.
             message = f"{type(error).__name__}: {error} (--traceback shows where)"
             raise CommandError(message) from error
-        if report.failed:
-            raise CommandError(
-                f"{report.failed:,} guests could not be deleted; they are tried again by the next run."
-            )
+        failed = [(report.failed, "guest"), (report.swept.failed, "expired row")]
+        if any(number for number, _ in failed):
+            what = " and ".join(many(number, noun) for number, noun in failed if number)
+            raise CommandError(f"{what} could not be deleted; the next run tries again.")
 
     def _run(self, options: dict[str, Any]) -> PurgeReport:
         stale, ahead = self._stale(options), options["warn_before"]
         started = time.monotonic()
         number = check_share(stale, max_share=1.0 if options["yes"] else options["max_share"])
-        facts: dict[str, Any] = {"dry_run": options["dry_run"], "swept": Counter()}
+        facts: dict[str, Any] = {"dry_run": options["dry_run"]}
         if ahead:
             tell = count_expiring if options["dry_run"] else warn_expiring
             facts["warned"] = tell(
                 database=stale.database, older_than=stale.older_than, ahead=ahead
             )
-        if not options["dry_run"]:
-            facts["swept"] = sweep(database=stale.database, batch_size=options["batch_size"])
+        if options["dry_run"]:
+            swept = count_expired(database=stale.database)
+        else:
+            swept = sweep(database=stale.database, batch_size=options["batch_size"])
         report, facts["stopped"] = self._delete(stale, number, options)
+        report += PurgeReport(swept=swept)
         facts |= {
             "seconds": time.monotonic() - started,
             "older_than": stale.older_than,

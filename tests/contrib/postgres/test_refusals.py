@@ -141,7 +141,7 @@ def test_a_purge_does_so_also_where_a_batch_is_tried_again_in_halves() -> None:
 
     with (
         connected(post_delete, receiver, sender=User),
-        pytest.raises(CommandError, match="1 guests could not be deleted"),
+        pytest.raises(CommandError, match="1 guest could not be deleted"),
     ):
         call_command("purge_anonymous", verbosity=0, yes=True)
     assert User.objects.get() == bad

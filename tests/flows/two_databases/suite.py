@@ -62,7 +62,7 @@ def test_a_run_purges_one_database_and_leaves_the_other(
 
     report = json.loads(out.getvalue())
     assert (report["guests"], report["protected"], report["held"], report["failed"]) == (1, 1, 1, 0)
-    assert report["swept"] == {"anonauth.SignInKey": 3}
+    assert report["swept"]["rows"] == {"anonauth.SignInKey": 3}
     assert guests(here) == {"protected", "trying"}
     assert guests(there) == {"stale", "protected", "trying"}
     assert Note.objects.using(here).count() == 2

@@ -1,0 +1,74 @@
+"""Doing a thing with many keys at once, and with fewer where it fails: what makes one fail stops no other."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, Self, TypeVar
+
+from django.db import DatabaseError, InterfaceError, connections
+
+logger = logging.getLogger("anonauth")
+
+#: So often at most in a row parts of a batch that failed are tried again in vain, to find the keys that make it fail.
+MAX_ATTEMPTS = 64
+
+
+class Summable(Protocol):
+    """What a batch has done, so that it can be put together from parts."""
+
+    def __add__(self, other: Self, /) -> Self: ...
+
+
+Report = TypeVar("Report", bound=Summable)
+
+
+class InHalves(Generic[Report]):
+    """Batches of which a part that fails is tried again in halves, down to the single keys that make it fail.
+
+    Args:
+        using: the alias of the database; a connection that is lost is closed.
+        act: does it for some keys, in a transaction of its own, and returns what it did.
+        refuse: returns what is to be said of keys with which it failed: with one, or with some that were given up.
+    """
+
+    def __init__(
+        self,
+        using: str,
+        act: Callable[[list[Any]], Report],
+        refuse: Callable[[list[Any], Exception], Report],
+    ) -> None:
+        self.using, self._act, self._refuse = using, act, refuse
+        self._vain = 0
+
+    def run(self, keys: list[Any]) -> Report:
+        """Do it for these keys."""
+        try:
+            done = self._act(keys)
+        except Exception as error:
+            return self.after(error, keys)
+        self._vain = 0
+        return done
+
+    def after(self, error: Exception, keys: list[Any]) -> Report:
+        """Do it for these keys, with which it has just failed together."""
+        logger.debug("A batch of %s failed", len(keys), exc_info=error)
+        connection = connections[self.using]
+        gone = isinstance(error, DatabaseError | InterfaceError) and not connection.is_usable()
+        if gone:
+            connection.close()
+        self._vain += 2
+        if gone or len(keys) == 1 or self._vain > MAX_ATTEMPTS:
+            return self._refuse(keys, error)
+        middle = len(keys) // 2
+        return self.run(keys[:middle]) + self.run(keys[middle:])
+
+    def go_on(self) -> None:
+        """Forget the vain attempts: the single key that was refused was the whole fault."""
+        self._vain = 0
+
+
+def shown(error: Exception) -> str:
+    """Return an error as a report names it: in one line."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
