@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, Self, TypeVar
 
-from django.db import DatabaseError, InterfaceError, connections
+from django.db import DatabaseError, IntegrityError, InterfaceError, connections
 
 logger = logging.getLogger("anonauth")
 
@@ -29,16 +30,15 @@ class InHalves(Generic[Report]):
     Args:
         using: the alias of the database; a connection that is lost is closed.
         act: does it for some keys, in a transaction of its own, and returns what it did.
-        refuse: returns what is to be said of keys with which it failed: with one, or with some that were given up.
+        report: makes a report of what was not done: of ``protected`` keys, or of ``failed`` ones and the ``errors``.
     """
 
     def __init__(
-        self,
-        using: str,
-        act: Callable[[list[Any]], Report],
-        refuse: Callable[[list[Any], Exception], Report],
+        self, using: str, act: Callable[[list[Any]], Report], report: Callable[..., Report]
     ) -> None:
-        self.using, self._act, self._refuse = using, act, refuse
+        self.using, self._act, self._report = using, act, report
+        #: The keys with which it was not done.
+        self.left: list[Any] = []
         self._vain = 0
 
     def run(self, keys: list[Any]) -> Report:
@@ -57,15 +57,16 @@ class InHalves(Generic[Report]):
         gone = isinstance(error, DatabaseError | InterfaceError) and not connection.is_usable()
         if gone:
             connection.close()
+        if len(keys) == 1 and isinstance(error, IntegrityError):
+            self._vain = 0
+            self.left += keys
+            return self._report(protected=1)
         self._vain += 2
         if gone or len(keys) == 1 or self._vain > MAX_ATTEMPTS:
-            return self._refuse(keys, error)
+            self.left += keys
+            return self._report(failed=len(keys), errors=Counter({shown(error): len(keys)}))
         middle = len(keys) // 2
         return self.run(keys[:middle]) + self.run(keys[middle:])
-
-    def go_on(self) -> None:
-        """Forget the vain attempts: the single key that was refused was the whole fault."""
-        self._vain = 0
 
 
 def shown(error: Exception) -> str:

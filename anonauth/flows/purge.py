@@ -15,7 +15,7 @@ from anonauth.adapter import get_adapter
 from anonauth.deletion.keys import Keys
 from anonauth.exceptions import NotAnonymous, ProtectedData
 from anonauth.flows.erase import erase, plan_around, rows_of
-from anonauth.flows.halves import InHalves, shown
+from anonauth.flows.halves import InHalves
 from anonauth.flows.stale import Candidate, StaleGuests
 from anonauth.flows.sweep import Swept
 from anonauth.models import day_of, user_database
@@ -172,7 +172,7 @@ class _Batch:
         self.stale, self.dry_run = stale, dry_run
         self.database = stale.database
         self.last: Candidate | None = None
-        self._halves = InHalves(self.database, self._again, self._refuse)
+        self._halves = InHalves(self.database, self._again, PurgeReport)
 
     def run(self, after: Candidate | None, size: int) -> PurgeReport:
         page: list[Candidate] = []
@@ -193,12 +193,6 @@ class _Batch:
         with transaction.atomic(using=self.database), as_service():
             self._limit_waiting()
             return self._delete(self.stale.again(keys, lock=not self.dry_run))
-
-    def _refuse(self, keys: list[Any], error: Exception) -> PurgeReport:
-        if len(keys) == 1 and isinstance(error, IntegrityError):
-            self._halves.go_on()
-            return PurgeReport(protected=1)
-        return PurgeReport(failed=len(keys), errors=Counter({shown(error): len(keys)}))
 
     def _delete(self, page: list[Candidate]) -> PurgeReport:
         keys = Keys(one.key for one in page)

@@ -77,10 +77,12 @@ class StaleGuests:
                 held.update(rows_of(mine, self.database).values_list("pk", flat=True))
         adapter = get_adapter()
         if type(adapter).can_purge is not Adapter.can_purge:
-            # It may answer with other guests than it was asked about.
-            free = adapter.can_purge(rows_of(keys, self.database)).order_by()
-            free = free.filter(among([free.model._meta.pk.attname], keys))
-            held |= set(keys).difference(free.values_list("pk", flat=True))
+            key = get_user_model()._meta.pk
+            for part in keys.chunks(self.database, [key, key]):
+                free = adapter.can_purge(rows_of(part, self.database)).order_by()
+                # It may answer with other guests than it was asked about.
+                free = free.filter(among([key.attname], part))
+                held.update(set(part).difference(free.values_list("pk", flat=True)))
         return held
 
     def page(self, after: Candidate | None, size: int, *, lock: bool) -> list[Candidate]:

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from django.conf import settings as django_settings
-from django.db import IntegrityError, router, transaction
+from django.db import router, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -22,6 +22,9 @@ from anonauth.models import MergeRecord, PendingUpgrade, SignInKey
 from anonauth.registry import as_service, expired_rows
 
 logger = logging.getLogger("anonauth")
+
+#: A table in which so many rows could not be deleted is left to the next run: all of them stand in each statement.
+MAX_LEFT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +82,12 @@ def sweep(*, database: str, batch_size: int = 1000) -> Swept:
 def count_expired(*, database: str) -> Swept:
     """Return what :func:`sweep` would find now; reads only, and does not look for what forbids it."""
     with as_service():
-        found = [source(database) for source in (*SOURCES, *expired_rows)]
-        return Swept(
-            +Counter({rows.model._meta.label: rows.count() for rows in found if rows is not None})
-        )
+        expired: Counter[str] = Counter()
+        for source in (*SOURCES, *expired_rows):
+            rows = source(database)
+            if rows is not None:
+                expired[rows.model._meta.label] += rows.count()
+        return Swept(+expired)
 
 
 def session_model() -> Any | None:
@@ -102,20 +107,16 @@ def _in_batches(rows: QuerySet[Any], size: int) -> Iterator[Swept]:
                 deleted += delete_rows(rows.filter(among([rows.model._meta.pk.attname], part)))
         return Swept(deleted)
 
-    def refuse(keys: list[Any], error: Exception) -> Swept:
-        left.extend(keys)
-        if isinstance(error, IntegrityError):
-            return Swept(protected=len(keys))
-        return Swept(failed=len(keys), errors=Counter({shown(error): len(keys)}))
-
-    # Where nothing goes, or as many are left as a batch has, the fault is that of the table: the next run tries again.
-    while len(left) < size:
+    while len(left) < MAX_LEFT:
         found = rows.exclude(pk__in=left) if left else rows
         keys = list(found.order_by().values_list("pk", flat=True)[:size])
         if not keys:
             return
-        batch = InHalves(rows.db, delete, refuse).run(keys)
+        halves = InHalves(rows.db, delete, Swept)
+        batch = halves.run(keys)
+        left += halves.left
         yield batch
+        # Where nothing goes, the fault is that of the table; the next run tries again.
         if len(keys) < size or not batch.rows:
             return
 
