@@ -69,6 +69,29 @@ def test_a_dry_run_of_the_purge_on_the_demos_data_is_for_everybody_to_read(tmp_p
     ]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "changes", "said"),
+    [
+        (["--port", "99999"], {}, "Choose a port from 1 to"),
+        (["--no-serve"], {"DATABASE_URL": "postgres://nobody@127.0.0.1:1/none"}, "The database"),
+    ],
+)
+def test_the_demo_says_in_one_line_what_is_wrong(
+    tmp_path: Path, arguments: list[str], changes: dict[str, str], said: str
+) -> None:
+    run = subprocess.run(
+        demo.command(*arguments),
+        cwd=demo.ROOT,
+        env={**demo.environment(tmp_path / "shop.sqlite3"), **changes},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert run.stderr.startswith(f"CommandError: {said}")
+    assert len(run.stderr.splitlines()) == 1
+
+
 def test_the_demo_refuses_to_run_without_debug(tmp_path: Path) -> None:
     environment = demo.environment(tmp_path / "shop.sqlite3")
     run = subprocess.run(

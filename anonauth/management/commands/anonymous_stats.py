@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from anonauth.management.database import told_in_one_line
 from anonauth.rates import parse_rate
 from anonauth.stats import Statistics, created_since, statistics, upgraded_since
 
@@ -93,6 +94,7 @@ class Command(BaseCommand):
             help="Fail if there were more: created=500/h, refused=10000/d, guests=100000. May be given again.",
         )
 
+    @told_in_one_line()
     def handle(self, *args: Any, **options: Any) -> None:
         now = timezone.now()
         found = statistics(days=options["days"], now=now)

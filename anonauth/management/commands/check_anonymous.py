@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from anonauth.exceptions import AnonauthError
 from anonauth.flows.consistency import Finding, contradictions
 from anonauth.flows.vouch import vouch
+from anonauth.management.database import told_in_one_line
 from anonauth.management.report import many
 
 SHOWN = 100
@@ -50,6 +51,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--json", action="store_true", help="Print one JSON object.")
 
+    @told_in_one_line()
     def handle(self, *args: Any, **options: Any) -> None:
         report = Report()
         for finding in contradictions():

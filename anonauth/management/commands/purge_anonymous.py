@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import Error, connections
+from django.db import connections
 
 from anonauth.conf import get_settings
 from anonauth.flows.expiring import count_expiring, warn_expiring
@@ -26,6 +26,7 @@ from anonauth.flows.purge import (
 from anonauth.flows.purge_run import stale_guests
 from anonauth.flows.stale import StaleGuests
 from anonauth.flows.sweep import count_expired, sweep
+from anonauth.management.database import told_in_one_line
 from anonauth.management.progress import Progress
 from anonauth.management.report import as_json, as_text, many
 from anonauth.models import user_database
@@ -82,7 +83,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            report = self._run(options)
+            with told_in_one_line():
+                report = self._run(options)
         except TooManyStale as error:
             raise CommandError(
                 f"{error} Nothing was deleted. If that is right, run it once with --yes, or raise --max-share."
@@ -92,8 +94,6 @@ class Command(BaseCommand):
             raise CommandError(message, returncode=130) from error
         except CommandError:
             raise
-        except Error as error:
-            raise CommandError(f"The database refused: {' '.join(str(error).split())}") from error
         except Exception as error:
             # An adapter's can_purge() or before_purge(), as a rule. In the mail from cron one line is worth more.
             message = f"{type(error).__name__}: {error} (--traceback shows where)"

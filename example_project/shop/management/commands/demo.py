@@ -9,9 +9,11 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
+from anonauth.management.database import told_in_one_line
 from example_project.shop import demo_data
 
 PORTS_TO_TRY = 20
+LAST_PORT = 65535
 
 
 class Command(BaseCommand):
@@ -25,11 +27,14 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, port: int, no_serve: bool, **options: Any) -> None:
+        if not 1 <= port <= LAST_PORT - PORTS_TO_TRY:
+            raise CommandError(f"Choose a port from 1 to {LAST_PORT - PORTS_TO_TRY}.")
         if not settings.DEBUG:
             # SECURITY: the demo's passwords are printed in its source.
             raise CommandError("The demo is for development; it does not run with DEBUG off.")
-        call_command("migrate", interactive=False, verbosity=0)
-        demo_data.load()
+        with told_in_one_line():
+            call_command("migrate", interactive=False, verbosity=0)
+            demo_data.load()
         free = port if no_serve else self._free_port(port)
         self._greet(f"http://localhost:{free}/")
         if not no_serve:
