@@ -131,6 +131,23 @@ def test_where_all_rows_of_a_table_fail_it_is_left_after_some_attempts() -> None
     assert SignInKey.objects.count() == 300
 
 
+def test_a_table_in_which_many_rows_fail_is_left_to_the_next_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("anonauth.flows.sweep.MAX_LEFT", 15)
+    keys(*(f"{n:02}" for n in range(100)))
+
+    def receiver(instance: Any, **kwargs: Any) -> None:
+        if not instance.key_hash.endswith("0"):
+            raise RuntimeError
+
+    with connected(pre_delete, receiver, sender=SignInKey):
+        swept = sweep(database="default", batch_size=10)
+
+    assert 15 <= swept.failed < 25
+    assert SignInKey.objects.count() == 100 - swept.rows["anonauth.SignInKey"]
+
+
 def test_rows_that_something_refers_to_are_kept_and_are_no_failure() -> None:
     yesterday = timezone.now() - timedelta(days=1)
     Session.objects.bulk_create(
