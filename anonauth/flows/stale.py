@@ -88,6 +88,8 @@ class StaleGuests:
     def page(self, after: Candidate | None, size: int, *, lock: bool) -> list[Candidate]:
         """Return the next ones in the order of the index; locked ones of other transactions are passed over.
 
+        Where rows can be locked, they are stale as they are under their locks, not as the statement found them.
+
         Args:
             after: the last one of the page before.
             size: the most that are returned.

@@ -224,6 +224,36 @@ def test_a_proof_that_begins_between_the_statement_and_its_lock_spares_the_guest
     assert PendingUpgrade.objects.get().user == stale
 
 
+@pytest.mark.parametrize("what", ["upgrades", "returns"])
+def test_who_comes_back_while_the_statement_waits_for_his_row_is_not_in_its_answer(
+    what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The conditions hold of the row as it is once it is locked: they are not asked again.
+    stale = guest()
+    inside = threading.Event()
+
+    def returning() -> None:
+        try:
+            with transaction.atomic():
+                RETURNS[what](stale)
+                inside.set()
+                wait_for_blocked_backends()
+        finally:
+            connections.close_all()
+
+    monkeypatch.setattr(connection.features, "has_select_for_update_skip_locked", False)
+    monkeypatch.setattr(purge_flow, "LOCK_TIMEOUT", timedelta(seconds=30))
+    thread = threading.Thread(target=returning)
+    thread.start()
+    assert inside.wait(30)
+    report = run()
+    thread.join()
+
+    assert report == PurgeReport()
+    assert User.objects.get() == stale
+    assert Note.objects.exists()
+
+
 def test_who_erases_himself_while_he_is_upgraded_stays() -> None:
     user = guest()
     inside = threading.Event()
