@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+from django.conf import settings as django_settings
 from django.db import connections, transaction
 from django.utils.cache import patch_vary_headers
 from django.utils.module_loading import import_string
@@ -181,7 +182,9 @@ class SettingsView(AnonauthView):
             "upgrade_methods": adapter.upgrade_methods(),
             "purge_after": int(get_settings().purge_after.total_seconds()),
         }
-        return Response(body, headers={"Cache-Control": "public, max-age=60"})
+        # SECURITY: with that setting the answer carries the cookie of whoever asks; a cache would give it to all.
+        whose = "private" if django_settings.SESSION_SAVE_EVERY_REQUEST else "public"
+        return Response(body, headers={"Cache-Control": f"{whose}, max-age=60"})
 
 
 def validated(serializer_class: type[Serializer[Any]], request: Request) -> dict[str, Any]:

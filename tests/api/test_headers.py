@@ -389,3 +389,14 @@ def test_the_charset_breaks_no_other_endpoint(charset: str, path: str) -> None:
         (400, "invalid"),
         (403, "csrf_failed"),
     }
+
+
+def test_the_settings_are_kept_by_nobody_else_where_they_carry_a_cookie(settings: Settings) -> None:
+    settings.SESSION_SAVE_EVERY_REQUEST = True
+    api = Api()
+    api.post("anonymous/", {"credentials": "session"})
+
+    answer = api.get("settings/")
+
+    assert "sessionid" in answer.cookies
+    assert answer["Cache-Control"] == "private, max-age=60"

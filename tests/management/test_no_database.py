@@ -27,6 +27,6 @@ def no_answer(*arguments: Any) -> Any:
 def test_a_command_says_in_one_line_that_the_database_does_not_answer(command: list[str]) -> None:
     with (
         connection.execute_wrapper(no_answer),
-        pytest.raises(CommandError, match="^The database refused: connection refused is the"),
+        pytest.raises(CommandError, match=r"^The database refused: connection refused is the"),
     ):
         call_command(*command, stdout=StringIO(), stderr=StringIO())
