@@ -10,7 +10,7 @@ from django.contrib import admin, messages
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -25,9 +25,13 @@ class AccountForm(forms.Form):
 
     account = forms.CharField(label=_("Account"), max_length=320)
 
+    def __init__(self, data: QueryDict | None, *, users: QuerySet[Any]) -> None:
+        super().__init__(data)
+        self.users = users
+
     def clean_account(self) -> Any:
         """Return the one permanent user whom this names."""
-        found = accounts_named(self.cleaned_data["account"])
+        found = accounts_named(self.cleaned_data["account"], self.users)
         if len(found) != 1:
             raise forms.ValidationError(
                 gettext("More than one account has this; type its id.")
@@ -37,8 +41,8 @@ class AccountForm(forms.Form):
         return found[0]
 
 
-def accounts_named(text: str) -> list[Any]:
-    """Return the permanent users with this key, name or address; two at most."""
+def accounts_named(text: str, users: QuerySet[Any]) -> list[Any]:
+    """Return those of some users who are permanent and have this key, name or address; two at most."""
     model: Any = get_user_model()
     wanted = Q(**{model.USERNAME_FIELD: text})
     if email := next(
@@ -46,7 +50,7 @@ def accounts_named(text: str) -> list[Any]:
         None,
     ):
         wanted |= Q(**{f"{email}__iexact": text})
-    accounts = model._base_manager.filter(is_guest=False)
+    accounts = users.filter(is_guest=False)
     with suppress(ValidationError, ValueError, OverflowError):
         # A key is one account's, whoever else is called like that.
         if found := list(accounts.filter(pk=model._meta.pk.to_python(text))):
@@ -62,11 +66,19 @@ def merge_selected(
     guest = one_guest(modeladmin, request, queryset)
     if guest is None:
         return None
-    form = AccountForm(request.POST if "account" in request.POST else None)
+    # An account is one of those that this member of the staff sees in the list of users.
+    accounts = modeladmin.admin_site._registry.get(get_user_model(), modeladmin)
+    form = AccountForm(
+        request.POST if "account" in request.POST else None, users=accounts.get_queryset(request)
+    )
     report = account = None
     if form.is_valid():
         account = form.cleaned_data["account"]
-        if not _may_merge(modeladmin, request, guest, account):
+        # The guest's row goes, and the account's data grow.
+        if not (
+            modeladmin.has_delete_permission(request, guest)
+            and accounts.has_change_permission(request, account)
+        ):
             raise PermissionDenied
         try:
             report = preview_merge(guest=guest, into=account)
@@ -92,14 +104,6 @@ def merge_selected(
         request,
         "merge",
         context | {"report": report, "account": account, "queryset": [guest]},
-    )
-
-
-def _may_merge(modeladmin: Any, request: HttpRequest, guest: Any, account: Any) -> bool:
-    # The guest's row goes, and the account's data grow.
-    return bool(
-        modeladmin.has_delete_permission(request, guest)
-        and modeladmin.has_change_permission(request, account)
     )
 
 

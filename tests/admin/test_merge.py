@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.contrib.auth import get_user_model
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.test import Client
 
 from anonauth.models import DailyTally, MergeRecord
@@ -122,6 +125,25 @@ def test_staff_with_both_rights_can_and_another_site_cannot_make_him(
     client.handler.enforce_csrf_checks = False
     act(client, "merge_selected", guest, **data)
     assert not is_there(guest)
+
+
+@pytest.mark.parametrize("named", ["ann", "ann@example.org", "key"])
+def test_an_account_that_staff_does_not_see_does_not_exist_for_it(
+    named: str, staff: StaffMaker, guest: Any, ann: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = admin.site._registry[User].get_queryset
+
+    def of_the_tenant(request: HttpRequest) -> QuerySet[Any]:
+        return original(request).exclude(username="ann")
+
+    monkeypatch.setattr(admin.site._registry[User], "get_queryset", of_the_tenant)
+    client = staff("change_user", "delete_user")
+    account = str(ann.pk) if named == "key" else named
+
+    page = act(client, "merge_selected", guest, account=account, previewed=str(ann.pk))
+
+    assert "There is no such account." in page.content.decode()
+    assert is_there(guest)
 
 
 def test_the_list_of_merges_can_be_read_only_and_says_what_moved(
