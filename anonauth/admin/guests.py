@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import display_for_value, unquote
+from django.core.exceptions import ValidationError
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
@@ -43,6 +45,18 @@ class GuestAdminMixin(Base):
 
     def get_list_filter(self, request: HttpRequest) -> Any:
         return _with(super().get_list_filter(request), ("is_guest",))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Find users by their whole key as well: a guest has nothing else by which somebody could name him."""
+        found, may_repeat = super().get_search_results(request, queryset, search_term)
+        with suppress(ValidationError, ValueError):
+            key = self.model._meta.pk.to_python(search_term.strip() or None)
+            if key is not None:
+                found = queryset.filter(Q(pk=key) | Q(pk__in=found.order_by().values("pk")))
+                may_repeat = False
+        return found, may_repeat
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         # SECURITY: one door. The flag is never a field of a form, whatever the project's class lists.

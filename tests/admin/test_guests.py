@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -52,6 +53,21 @@ def test_the_list_shows_and_filters_guests_with_their_dates(boss: Client, guest:
     for column in ("is_guest", "guest_since", "last_seen_at", "purge_date"):
         assert f"column-{column}" in text
     assert (timezone.now() + timedelta(days=30)).strftime("%Y") in text
+
+
+@pytest.mark.parametrize("form", [str, lambda key: f" {key.hex} "])
+def test_a_guest_is_found_by_his_key_and_others_as_before(
+    form: Callable[[Any], str], boss: Client, guest: Any
+) -> None:
+    User.objects.create_user("ann", email=ADA)
+
+    def found(term: str) -> list[str]:
+        return [row.username for row in boss.get(USERS, {"q": term}).context["cl"].result_list]
+
+    assert found(form(guest.pk)) == ["guest-1"]
+    assert found(str(guest.pk)[:8]) == []
+    assert found("ada@") == ["ann"]
+    assert len(found("")) == 3
 
 
 def test_list_and_form_write_the_date_of_the_purge_alike(boss: Client, guest: Any) -> None:
