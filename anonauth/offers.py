@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
-from anonauth.models import find_user, is_guest, trace_of
+from anonauth.conf import get_settings
+from anonauth.models import find_user, is_guest, is_trace, trace_of
 from anonauth.tickets import is_version, version_of
 
 KEY = "_anonauth_merge_offer"
+PAGE = "anonauth:merge_offer"
 
 
 def remember(session: Any, *, guest: Any, account: Any) -> None:
@@ -55,3 +59,22 @@ def forget(session: Any) -> None:
     """Leave the guest behind."""
     if session.pop(KEY, None) is not None:
         session.save()
+
+
+def waiting_guest(session: Any, *, account: Any) -> Any | None:
+    """Return the guest who waits in the session of an account to be merged, or None; a trace of one waits no more."""
+    guest = offered_guest(session, account=account, lifetime=get_settings().merge_offer_lifetime)
+    return None if guest is None or is_trace(guest) else guest
+
+
+def page(back: str = "") -> str | None:
+    """Return the path of the page that asks, or None where the project does not include its URL.
+
+    Args:
+        back: where it goes on afterwards; a path of this site.
+    """
+    try:
+        path = reverse(PAGE)
+    except NoReverseMatch:  # anonauth.W307
+        return None
+    return f"{path}?{urlencode({'next': back})}" if back else path

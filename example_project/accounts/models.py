@@ -22,7 +22,8 @@ class User(GuestMixin, AbstractUser):
 
 
 def display_name(user: User) -> str:
-    """Return what the shop calls this user; a guest's generated username is for nobody's eyes."""
+    """Return what the shop calls this user; the username that a guest was given is for nobody's eyes."""
     if user.is_guest:
         return "Guest"
-    return user.get_full_name() or user.email or user.get_username()
+    given = "Customer" if user.upgraded_at else user.get_username()
+    return user.get_full_name() or user.email or given

@@ -236,6 +236,18 @@ def test_whoever_leaves_his_things_behind_is_told_what_becomes_of_them(
     assert window.get("/auth/merge/offer/").status_code == 302
 
 
+def test_whoever_goes_on_without_an_answer_is_led_back_to_the_question(
+    window: Client, customer: User
+) -> None:
+    banner = b'href="/auth/merge/offer/?next=%2Fcart%2F">Take it along?'
+    assert b"offer-banner" not in window.get("/cart/").content
+    asked = sign_in(window)
+    assert banner in window.get("/cart/").content
+    assert b"offer-banner" not in window.get(asked).content
+    decide(window, customer, "decline")
+    assert b"offer-banner" not in window.get("/cart/").content
+
+
 def test_whoever_does_not_know_the_account_goes_back_to_being_a_guest(
     window: Client, customer: User
 ) -> None:

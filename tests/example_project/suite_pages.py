@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from django.test import Client
 
+from anonauth.flows.upgrade import upgrade
 from example_project.accounts.models import User
 from example_project.shop import cart
 from example_project.shop.models import CartItem, Order, Product, Review
@@ -244,6 +245,19 @@ def test_the_account_page_says_who_one_is(
     add(client, mug)
     assert b"You are a guest" in client.get("/account/").content
     assert b"robin@example.com" in as_customer.get("/account/").content
+
+
+def test_an_account_without_an_address_goes_by_no_generated_name(
+    client: Client, mug: Product
+) -> None:
+    add(client, mug)
+    user = User.objects.guests().get()
+    upgrade(user, method="social")
+    client.force_login(User.objects.get(), "django.contrib.auth.backends.ModelBackend")
+    pages = [client.get(page).content.decode() for page in ("/account/", "/checkout/")]
+    assert "<h1>Customer</h1>" in pages[0]
+    assert "Ordering as Customer." in pages[1]
+    assert not any(user.username in page for page in pages)
 
 
 def test_a_refusal_is_a_page_of_the_shop(client: Client, mug: Product, settings: Any) -> None:

@@ -16,8 +16,8 @@ from django.utils.module_loading import import_string
 from anonauth.checks import AUTHENTICATION, MIDDLEWARE, sound_settings
 from anonauth.conf import get_settings
 from anonauth.contrib.allauth.adapters import AccountAdapterMixin, SocialAccountAdapterMixin
-from anonauth.contrib.allauth.flows.merge_offer import page
 from anonauth.credentials import session_backend
+from anonauth.offers import page
 
 ACCOUNT_MIDDLEWARE = "allauth.account.middleware.AccountMiddleware"
 BACKEND = "anonauth.contrib.allauth.backends.GuestBackend"

@@ -13,6 +13,8 @@ import requests
 from allauth.account.models import EmailAddress
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AnonymousUser
+from django.template import Context, RequestContext, Template
 from django.test import RequestFactory
 from django.urls import ResolverMatch
 from django.utils import timezone
@@ -149,6 +151,30 @@ def test_a_guest_who_logs_in_is_asked_and_takes_his_things_along(
     assert press(guest, ann, "merge")["Location"] == "/"
     assert_merged(guest, ann)
     assert "merge_offer" not in guest.get("/auth/user/").json()
+
+
+def test_a_template_leads_back_to_the_question_as_long_as_it_is_open(
+    guest: Guest, ann: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link(**user: Any) -> str:
+        request: Any = RequestFactory().get("/cart/?a=1")
+        request.session, request.user = guest.http.session, user.get("user", ann)
+        template = Template("{% load anonauth %}{% merge_offer_url %}")
+        return template.render(RequestContext(request, {"request": request}))
+
+    assert link(user=guest.row) == ""
+    by_password(guest)
+    assert link() == "/auth/merge/offer/?next=%2Fcart%2F%3Fa%3D1"
+    assert link(user=AnonymousUser()) == link(user=User.objects.create_user("bob")) == ""
+    assert Template("{% load anonauth %}{% merge_offer_url %}").render(Context()) == ""
+    with monkeypatch.context() as without_the_page:
+        without_the_page.setattr("anonauth.offers.PAGE", "no_such_page")
+        assert link() == ""
+    settings.ANONAUTH_MERGE_OFFER_LIFETIME = timedelta(seconds=0)
+    assert link() == ""
+    settings.ANONAUTH_MERGE_OFFER_LIFETIME = timedelta(hours=1)
+    press(guest, ann, "merge")
+    assert link() == ""
 
 
 @pytest.mark.parametrize("door", ["password", "social account", "code"])
@@ -509,7 +535,7 @@ def test_rules_that_cannot_be_read_do_not_keep_anybody_from_logging_in(
 def test_without_the_page_a_guest_is_logged_in_and_the_offer_waits(
     guest: Guest, ann: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("anonauth.contrib.allauth.flows.merge_offer.PAGE", "no_such_page")
+    monkeypatch.setattr("anonauth.offers.PAGE", "no_such_page")
 
     assert by_password(guest)["Location"] == "/"
 

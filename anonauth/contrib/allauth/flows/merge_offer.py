@@ -11,13 +11,11 @@ from __future__ import annotations
 
 import logging
 from typing import Any
-from urllib.parse import urlencode
 
 from allauth.account.adapter import get_adapter as get_account_adapter
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseRedirectBase
-from django.urls import NoReverseMatch, reverse
 
 from anonauth.adapter import get_adapter
 from anonauth.conf import get_settings
@@ -26,13 +24,12 @@ from anonauth.contrib.allauth.masking import guest_behind, view_name
 from anonauth.exceptions import AnonauthError
 from anonauth.flows.merge import merge, preview_merge
 from anonauth.guards import SAFE_METHODS
-from anonauth.models import is_guest, is_trace
-from anonauth.offers import forget, offered_guest, remember
+from anonauth.models import is_guest
+from anonauth.offers import forget, page, remember, waiting_guest
 from anonauth.refusals import refuse
 
 logger = logging.getLogger("anonauth")
 
-PAGE = "anonauth:merge_offer"
 METHOD = "login"
 RESET = "password_reset"  # in allauth's records
 
@@ -84,7 +81,7 @@ def ask(request: HttpRequest, account: Any, answer: HttpResponse) -> HttpRespons
 
     Clients of the headless API read in ``GET user/`` that somebody waits.
     """
-    guest = waiting_guest(request, account)
+    guest = waiting_guest(request.session, account=account)
     if guest is None:
         return answer
     try:
@@ -96,9 +93,9 @@ def ask(request: HttpRequest, account: Any, answer: HttpResponse) -> HttpRespons
         return answer
     if not has_something:
         forget(request.session)
-    elif isinstance(answer, HttpResponseRedirectBase) and (asks := page()):
+    elif isinstance(answer, HttpResponseRedirectBase) and (asks := page(answer.url)):
         # In place: what others have done to the answer, e.g. a cookie, stays.
-        answer["Location"] = f"{asks}?{urlencode({'next': answer.url})}"
+        answer["Location"] = asks
     return answer
 
 
@@ -112,18 +109,3 @@ def tell(request: HttpRequest, what: str, **context: Any) -> None:
     """
     template = f"anonauth/messages/{what}.txt"
     get_account_adapter(request).add_message(request, messages.SUCCESS, template, context)
-
-
-def waiting_guest(request: HttpRequest, account: Any) -> Any | None:
-    """Return the guest who waits in the session of an account to be merged, or None."""
-    lifetime = get_settings().merge_offer_lifetime
-    guest = offered_guest(request.session, account=account, lifetime=lifetime)
-    return None if guest is None or is_trace(guest) else guest
-
-
-def page() -> str | None:
-    """Return the path of the page that asks, or None where the project does not include our URLs."""
-    try:
-        return reverse(PAGE)
-    except NoReverseMatch:  # anonauth.W307
-        return None

@@ -30,7 +30,7 @@ from anonauth.exceptions import AnonauthError
 from anonauth.flows.merge import merge, preview_merge
 from anonauth.merging.report import MergeReport, RelationReport
 from anonauth.models import is_permanent
-from anonauth.offers import forget
+from anonauth.offers import forget, waiting_guest
 from anonauth.refusals import refuse
 
 COUNTED = ("label", "anonymous", "existing")
@@ -114,7 +114,7 @@ class MergeOfferView(View):
     def _dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         if not is_permanent(request.user):
             return redirect_to_login(request.get_full_path())
-        self.guest = merge_offer.waiting_guest(request, request.user)
+        self.guest = waiting_guest(request.session, account=request.user)
         if self.guest is None:
             return HttpResponseRedirect(self.next_url)
         try:
