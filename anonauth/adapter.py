@@ -162,6 +162,10 @@ class Adapter:
         """Return the ways in which a guest can become permanent here."""
         return [method for source in upgrade_method_sources for method in source()]
 
+    def token_claims(self, user: Any) -> Mapping[str, Any]:
+        """Return what tokens of the kind ``"jwt"`` say of a user besides ``is_anonymous`` and ``sv``, for JSON."""
+        return {}
+
     def merge_rules(self) -> Iterable[MergeRule]:
         """Return the project's merge rules; they are stronger than those of its apps."""
         return ()

@@ -1,4 +1,4 @@
-"""simplejwt's refresh token with two claims more, and what they mean when a token comes back.
+"""simplejwt's refresh token with two claims more, those of the project, and what they mean when a token comes back.
 
 ``is_anonymous``
     the flag, for clients and for services that see only the token. Never a basis for rights here: the row is.
@@ -19,13 +19,20 @@ from rest_framework_simplejwt.exceptions import AuthenticationFailed, InvalidTok
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
+from anonauth.adapter import get_adapter
+
 ANONYMOUS_CLAIM = "is_anonymous"
 VERSION_CLAIM = "sv"
 VERSION_LENGTH = 24  # hexadecimal digits: 96 bits of an HMAC
 
 
 def set_claims(token: tokens.Token, user: Any) -> None:
-    """Write what the row says now into a token."""
+    """Write what the row says now into a token, and what the project wants to say with it."""
+    kept = {"exp", "iat", api_settings.USER_ID_CLAIM, api_settings.TOKEN_TYPE_CLAIM}
+    kept |= {api_settings.JTI_CLAIM, api_settings.REVOKE_TOKEN_CLAIM}
+    for name, value in get_adapter().token_claims(user).items():
+        if name not in kept:
+            token[name] = value
     token[ANONYMOUS_CLAIM] = user.is_guest
     token[VERSION_CLAIM] = user.get_session_auth_hash()[:VERSION_LENGTH]
 

@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework_simplejwt.tokens import RefreshToken as StockRefreshToken
 
+from anonauth.adapter import Adapter
 from anonauth.contrib.postgres.transport import without_claims
 from anonauth.contrib.simplejwt.tokens import issue
 from tests.client import Api
@@ -34,6 +35,38 @@ def stock_tokens(user: Any, **changes: Any) -> dict[str, str]:
     token = StockRefreshToken.for_user(user)
     token.payload.update(changes)
     return {"access": str(token.access_token), "refresh": str(token)}
+
+
+class PlanningAdapter(Adapter):
+    def token_claims(self, user: Any) -> dict[str, Any]:
+        ours = {
+            "exp": 0,
+            "jti": "x",
+            "user_id": "x",
+            "token_type": "x",
+            "is_anonymous": 7,
+            "sv": "",
+        }
+        return {**ours, "plan": user.first_name or "free"}
+
+
+def test_the_projects_claims_are_in_all_tokens_and_follow_the_row(
+    api: Api, settings: Settings
+) -> None:
+    settings.ANONAUTH_ADAPTER = "tests.contrib.simplejwt.test_refresh.PlanningAdapter"
+    key = api.sign_in()["id"]
+    access, refresh = (claims(token) for token in api.tokens.values())
+    assert access["plan"] == refresh["plan"] == "free"
+    # What others write stays theirs.
+    assert access["user_id"] == refresh["user_id"] == key
+    assert (access["token_type"], refresh["token_type"]) == ("access", "refresh")
+    assert access["is_anonymous"] is refresh["is_anonymous"] is True
+
+    User.objects.update(first_name="pro")
+    pair = api.refresh().json()
+
+    assert claims(pair["access"])["plan"] == claims(pair["refresh"])["plan"] == "pro"
+    assert api.get("user/").json()["id"] == key
 
 
 def test_a_refresh_renews_both_tokens_with_one_query(
