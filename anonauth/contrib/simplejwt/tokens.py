@@ -5,6 +5,8 @@
 ``sv``
     session version, a part of ``get_session_auth_hash()``: it changes with the password and whenever all credentials
     of a user are revoked, so that tokens end without a table of them. Keyed by SECRET_KEY, honors its fallbacks.
+``anonauth_claims``
+    the names of the project's claims, where there are some, so that a refresh takes off those that hold no more.
 """
 
 from __future__ import annotations
@@ -23,18 +25,23 @@ from anonauth.adapter import get_adapter
 
 ANONYMOUS_CLAIM = "is_anonymous"
 VERSION_CLAIM = "sv"
+PROJECT_CLAIM = "anonauth_claims"
 VERSION_LENGTH = 24  # hexadecimal digits: 96 bits of an HMAC
 
 
 def set_claims(token: tokens.Token, user: Any) -> None:
     """Write what the row says now into a token, and what the project wants to say with it."""
     kept = {"exp", "iat", api_settings.USER_ID_CLAIM, api_settings.TOKEN_TYPE_CLAIM}
-    kept |= {api_settings.JTI_CLAIM, api_settings.REVOKE_TOKEN_CLAIM}
-    for name, value in get_adapter().token_claims(user).items():
-        if name not in kept:
-            token[name] = value
+    kept |= {api_settings.JTI_CLAIM, api_settings.REVOKE_TOKEN_CLAIM, PROJECT_CLAIM}
+    # SECURITY: what the adapter said at another time and does not say now, e.g. of a right, must not stay.
+    for name in set(token.payload.pop(PROJECT_CLAIM, ())) - kept:
+        token.payload.pop(name, None)
+    claims = {n: v for n, v in get_adapter().token_claims(user).items() if n not in kept}
+    token.payload.update(claims)
     token[ANONYMOUS_CLAIM] = user.is_guest
     token[VERSION_CLAIM] = user.get_session_auth_hash()[:VERSION_LENGTH]
+    if names := [name for name in claims if name not in (ANONYMOUS_CLAIM, VERSION_CLAIM)]:
+        token[PROJECT_CLAIM] = names
 
 
 class _ClaimedToken(tokens.Token):

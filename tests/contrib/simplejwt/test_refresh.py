@@ -39,20 +39,20 @@ def stock_tokens(user: Any, **changes: Any) -> dict[str, str]:
 
 class PlanningAdapter(Adapter):
     def token_claims(self, user: Any) -> dict[str, Any]:
-        ours = {
-            "exp": 0,
-            "jti": "x",
-            "user_id": "x",
-            "token_type": "x",
-            "is_anonymous": 7,
-            "sv": "",
+        others = ("exp", "jti", "user_id", "token_type", "is_anonymous", "sv", "hash_password")
+        claims = {
+            **dict.fromkeys(others, "x"),
+            "anonauth_claims": ["exp"],
+            "plan": user.first_name or "free",
         }
-        return {**ours, "plan": user.first_name or "free"}
+        return claims | ({"role": "editor"} if user.last_name else {})
 
 
+@pytest.mark.parametrize("checked", [False, True])
 def test_the_projects_claims_are_in_all_tokens_and_follow_the_row(
-    api: Api, settings: Settings
+    checked: bool, api: Api, settings: Settings, simple_jwt: Any
 ) -> None:
+    simple_jwt(CHECK_REVOKE_TOKEN=checked)
     settings.ANONAUTH_ADAPTER = "tests.contrib.simplejwt.test_refresh.PlanningAdapter"
     key = api.sign_in()["id"]
     access, refresh = (claims(token) for token in api.tokens.values())
@@ -61,12 +61,31 @@ def test_the_projects_claims_are_in_all_tokens_and_follow_the_row(
     assert access["user_id"] == refresh["user_id"] == key
     assert (access["token_type"], refresh["token_type"]) == ("access", "refresh")
     assert access["is_anonymous"] is refresh["is_anonymous"] is True
+    assert len({access["jti"], refresh["jti"], "x"}) == 3
+    assert access["exp"] > access["iat"]
 
-    User.objects.update(first_name="pro")
+    User.objects.update(first_name="pro", last_name="Ann")
     pair = api.refresh().json()
-
     assert claims(pair["access"])["plan"] == claims(pair["refresh"])["plan"] == "pro"
+    assert claims(pair["access"])["role"] == "editor"
+
+    User.objects.update(last_name="")
+    pair = api.refresh().json()
+    # What is said no more is not in them, nor is it said of a user who was never told so.
+    assert all("role" not in claims(pair[name]) for name in ("access", "refresh"))
+    assert claims(pair["refresh"])["anonauth_claims"] == ["plan"]
+    settings.ANONAUTH_ADAPTER = "anonauth.adapter.Adapter"
+    pair = api.refresh().json()
+    assert not {"plan", "anonauth_claims"} & claims(pair["refresh"]).keys()
     assert api.get("user/").json()["id"] == key
+
+
+def test_a_refresh_keeps_the_claims_of_the_projects_own_views(api: Api) -> None:
+    user = User.objects.create_user("ann")
+
+    api.tokens = stock_tokens(user, shop="north")
+
+    assert claims(api.refresh().json()["access"])["shop"] == "north"
 
 
 def test_a_refresh_renews_both_tokens_with_one_query(
