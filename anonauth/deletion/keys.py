@@ -12,6 +12,8 @@ from django.core.exceptions import EmptyResultSet
 from django.db import connections
 from django.db.models import F, Lookup, Q
 
+#: Parameters of a statement besides the keys, where a database takes a limited number of all.
+SPARE = 50
 COLLATION = re.compile(r"\s+COLLATE\s", re.IGNORECASE)
 
 if TYPE_CHECKING:
@@ -70,7 +72,7 @@ class Keys:
 
     def chunks(self, using: str, fields: Sequence[Any]) -> Iterator[Keys]:
         """Yield the keys in parts that fit into one statement if each is compared with all of the fields."""
-        size = max(1, connections[using].ops.bulk_batch_size(fields, self.values))
+        size = most_keys(using, fields, self.values)
         if size >= len(self):
             yield self
             return
@@ -109,6 +111,16 @@ class AmongKeys(BooleanLookup):
             raise EmptyResultSet
         column, parameters = self.process_lhs(compiler, connection)
         return column, list(parameters)
+
+
+def most_keys(using: str, fields: Sequence[Any], keys: Sequence[Any]) -> int:
+    """Return how many of some keys fit into one statement if each is compared with all of the fields."""
+    connection = connections[using]
+    limit = connection.features.max_query_params
+    if connection.vendor == "postgresql" or limit is None:
+        return len(keys)
+    size: int = connection.ops.bulk_batch_size(fields, keys)
+    return max(1, min(size, (limit - SPARE) // len(fields)))
 
 
 def array_type(field: Any, connection: Any) -> str:

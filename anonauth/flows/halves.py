@@ -37,8 +37,6 @@ class InHalves(Generic[Report]):
         self, using: str, act: Callable[[list[Any]], Report], report: Callable[..., Report]
     ) -> None:
         self.using, self._act, self._report = using, act, report
-        #: The keys with which it was not done.
-        self.left: list[Any] = []
         self._vain = 0
 
     def run(self, keys: list[Any]) -> Report:
@@ -59,11 +57,9 @@ class InHalves(Generic[Report]):
             connection.close()
         if len(keys) == 1 and isinstance(error, IntegrityError):
             self._vain = 0
-            self.left += keys
             return self._report(protected=1)
         self._vain += 2
         if gone or len(keys) == 1 or self._vain > MAX_ATTEMPTS:
-            self.left += keys
             return self._report(failed=len(keys), errors=Counter({shown(error): len(keys)}))
         middle = len(keys) // 2
         return self.run(keys[:middle]) + self.run(keys[middle:])

@@ -12,12 +12,12 @@ from django.contrib.auth import get_user_model
 from django.db import IntegrityError, connections, transaction
 
 from anonauth.adapter import get_adapter
-from anonauth.deletion.keys import Keys
+from anonauth.deletion.keys import Keys, most_keys
 from anonauth.exceptions import NotAnonymous, ProtectedData
 from anonauth.flows.erase import erase, plan_around, rows_of
 from anonauth.flows.halves import InHalves
 from anonauth.flows.stale import Candidate, StaleGuests
-from anonauth.flows.sweep import Swept
+from anonauth.flows.sweep import Swept, count_expired_of
 from anonauth.models import day_of, user_database
 from anonauth.registry import as_service
 
@@ -149,10 +149,9 @@ def purge(
     Raises:
         django.db.Error: the database does not answer; what was done is done.
     """
-    connection = connections[stale.database]
     key = get_user_model()._meta.pk
     # SQLite takes a limited number of parameters.
-    size = min(batch_size, connection.ops.bulk_batch_size([key], range(batch_size)))
+    size = min(batch_size, most_keys(stale.database, [key], range(batch_size)))
     last: Candidate | None = None
     left = limit
     while left is None or left > 0:
@@ -203,6 +202,8 @@ class _Batch:
             return PurgeReport(erased.guests, len(erased.spared), len(held), rows=erased.rows)
         plan, going, spared = plan_around(guests, database=self.database, unseen=True)
         rows, changed = plan.count()
+        before = count_expired_of(Keys(going), database=self.database)
+        rows, changed = rows - before, changed - before
         return PurgeReport(len(going), len(spared), len(held), rows=rows, changed=changed)
 
     def _limit_waiting(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -23,8 +23,8 @@ from anonauth.registry import as_service, expired_rows
 
 logger = logging.getLogger("anonauth")
 
-#: A table in which so many rows could not be deleted is left to the next run: all of them stand in each statement.
-MAX_LEFT = 500
+#: Where so many rows could not be deleted, the fault is that of the table: it is left to the next run.
+MAX_FAILED = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Swept:
     rows: Counter[str] = field(default_factory=Counter)
     #: Rows left because of PROTECT, RESTRICT or a constraint.
     protected: int = 0
-    #: Rows left because something went wrong, or tables that could not be read.
+    #: Rows left because something went wrong; a table that could not be read counts as one.
     failed: int = 0
     #: What went wrong, how often.
     errors: Counter[str] = field(default_factory=Counter)
@@ -66,28 +66,27 @@ def sweep(*, database: str, batch_size: int = 1000) -> Swept:
         batch_size: the most rows deleted in one transaction.
     """
     swept = Swept()
-    with as_service():
-        for source in (*SOURCES, *expired_rows):
-            try:
-                rows = source(database)
-                if rows is not None:
-                    for batch in _in_batches(rows, batch_size):
-                        swept += batch
-            except Exception as error:  # e.g. its table is not there; told in the report
-                logger.debug("Could not sweep", exc_info=error)
-                swept += Swept(failed=1, errors=Counter({shown(error): 1}))
+    for found in _each_table(database, lambda rows: _in_batches(rows, batch_size)):
+        swept += found
     return swept
 
 
 def count_expired(*, database: str) -> Swept:
     """Return what :func:`sweep` would find now; reads only, and does not look for what forbids it."""
-    with as_service():
-        expired: Counter[str] = Counter()
-        for source in (*SOURCES, *expired_rows):
-            rows = source(database)
-            if rows is not None:
-                expired[rows.model._meta.label] += rows.count()
-        return Swept(+expired)
+    swept = Swept()
+    for found in _each_table(database, lambda rows: [_counted(rows)]):
+        swept += found
+    return swept
+
+
+def count_expired_of(keys: Keys, *, database: str) -> Counter[str]:
+    """Return how many expired rows refer to users with some keys: a run sweeps them before it comes to the users."""
+
+    def count(rows: QuerySet[Any]) -> Iterator[Swept]:
+        if any(field.attname == "user_id" for field in rows.model._meta.concrete_fields):
+            yield _counted(rows.filter(among(["user_id"], keys)))
+
+    return sum((found.rows for found in _each_table(database, count)), Counter())
 
 
 def session_model() -> Any | None:
@@ -96,29 +95,48 @@ def session_model() -> Any | None:
     return store.get_model_class() if hasattr(store, "get_model_class") else None
 
 
+def _each_table(database: str, act: Callable[[QuerySet[Any]], Iterable[Swept]]) -> Iterator[Swept]:
+    with as_service():
+        for source in (*SOURCES, *expired_rows):
+            rows = None
+            try:
+                rows = source(database)
+                if rows is not None:
+                    yield from act(rows)
+            except Exception as error:  # e.g. its table is not there; told in the report
+                logger.debug("Could not sweep", exc_info=error)
+                what = source.__name__ if rows is None else rows.model._meta.label
+                yield Swept(failed=1, errors=Counter({f"{what}: {shown(error)}": 1}))
+
+
+def _counted(rows: QuerySet[Any]) -> Swept:
+    with transaction.atomic(using=rows.db):
+        return Swept(+Counter({rows.model._meta.label: rows.count()}))
+
+
 def _in_batches(rows: QuerySet[Any], size: int) -> Iterator[Swept]:
-    left: list[Any] = []
+    key = rows.model._meta.pk
 
     def delete(keys: list[Any]) -> Swept:
         deleted: Counter[str] = Counter()
         with transaction.atomic(using=rows.db):
-            for part in Keys(keys).chunks(rows.db, [rows.model._meta.pk]):
+            for part in Keys(keys).chunks(rows.db, [key]):
                 # The condition is asked once more by the deleting statement: a session may have been renewed since.
-                deleted += delete_rows(rows.filter(among([rows.model._meta.pk.attname], part)))
+                deleted += delete_rows(rows.filter(among([key.attname], part)))
         return Swept(deleted)
 
-    while len(left) < MAX_LEFT:
-        found = rows.exclude(pk__in=left) if left else rows
-        keys = list(found.order_by().values_list("pk", flat=True)[:size])
-        if not keys:
+    found, failed = rows, 0
+    while failed < MAX_FAILED:
+        # Of its own: where it fails, nothing else of a transaction around the run is lost.
+        with transaction.atomic(using=rows.db):
+            keys = list(found.order_by("pk").values_list("pk", flat=True)[:size])
+        if keys:
+            batch = InHalves(rows.db, delete, Swept).run(keys)
+            failed += batch.failed
+            yield batch
+        if len(keys) < size:
             return
-        halves = InHalves(rows.db, delete, Swept)
-        batch = halves.run(keys)
-        left += halves.left
-        yield batch
-        # Where nothing goes, the fault is that of the table; the next run tries again.
-        if len(keys) < size or not batch.rows:
-            return
+        found = rows.filter(pk__gt=keys[-1])
 
 
 def _pending_upgrades(database: str) -> QuerySet[Any]:

@@ -66,12 +66,11 @@ def many(number: int, noun: str) -> str:
 
 def _swept(swept: Swept, *, dry_run: bool) -> list[str]:
     lines = _table("Expired rows that would go:" if dry_run else "Expired rows swept:", swept.rows)
-    for number, reason in (
-        (swept.protected, "kept by something that must not be deleted"),
-        (swept.failed, "could not be deleted"),
-    ):
-        if number:
-            lines.append(f"{many(number, 'expired row')} {reason}.")
+    if swept.protected:
+        kept = many(swept.protected, "expired row")
+        lines.append(f"{kept} kept by something that must not be deleted.")
+    if swept.failed:
+        lines.append(f"{many(swept.failed, 'fault')} in sweeping expired rows.")
     return lines + [f"  {error} ({number:,})" for error, number in swept.errors.most_common(5)]
 
 

@@ -20,6 +20,7 @@ from django.db import OperationalError
 from django.db.models.signals import pre_delete
 from django.utils import timezone
 
+from anonauth.contrib.allauth.models import SeenToken
 from anonauth.flows.erase import rows_of
 from anonauth.flows.stale import StaleGuests
 from anonauth.management.commands import purge_anonymous
@@ -79,6 +80,21 @@ def test_a_dry_run_says_the_same_and_deletes_nothing() -> None:
     assert "This was a dry run: nothing was deleted." in text
     assert guests() == {"old", "stale", "spared", "fresh"}
     assert SignInKey.objects.count() == 1
+
+
+def test_what_has_expired_and_goes_with_a_guest_is_told_once() -> None:
+    stale = User.objects.get(username="stale")
+    for n, expires in enumerate((NOW - timedelta(days=1), NOW + timedelta(days=1))):
+        SignInKey.objects.create(key_hash=str(n), user=stale, expires_at=expires)
+    SeenToken.objects.create(user=stale, token_hash="x", expires_at=NOW)
+
+    told = [json.loads(run("--json", *arguments)) for arguments in (["--dry-run"], [])]
+
+    assert told[0]["rows"] == told[1]["rows"]
+    assert told[0]["swept"] == told[1]["swept"]
+    assert told[0]["rows"]["anonauth.SignInKey"] == 1
+    assert told[0]["swept"]["rows"]["anonauth.SignInKey"] == 1
+    assert told[0]["changed"] == {}
 
 
 def test_json_is_one_object() -> None:
@@ -186,17 +202,14 @@ def test_what_cannot_be_swept_keeps_no_guest_and_gives_exit_code_1() -> None:
     out = io.StringIO()
     with (
         connected(pre_delete, receiver, sender=SignInKey),
-        pytest.raises(
-            CommandError, match=r"^1 expired row could not be deleted; the next"
-        ) as caught,
+        pytest.raises(CommandError, match=r"^1 fault in sweeping expired rows; the next") as caught,
     ):
         call_command("purge_anonymous", stdout=out, stderr=io.StringIO())
 
     assert caught.value.returncode == 1
     assert "Expired rows swept:\n  1  sign-in key (anonauth.SignInKey)\n" in out.getvalue()
-    assert (
-        "1 expired row could not be deleted.\n  RuntimeError: no such bucket (1)" in out.getvalue()
-    )
+    said = "1 fault in sweeping expired rows.\n  RuntimeError: no such bucket (1)"
+    assert said in out.getvalue()
     assert guests() == {"spared", "fresh"}
     assert SignInKey.objects.get().key_hash == "bad"
 

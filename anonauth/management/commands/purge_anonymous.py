@@ -98,10 +98,13 @@ class Command(BaseCommand):
             # An adapter's can_purge() or before_purge(), as a rule. In the mail from cron one line is worth more.
             message = f"{type(error).__name__}: {error} (--traceback shows where)"
             raise CommandError(message) from error
-        failed = [(report.failed, "guest"), (report.swept.failed, "expired row")]
-        if any(number for number, _ in failed):
-            what = " and ".join(many(number, noun) for number, noun in failed if number)
-            raise CommandError(f"{what} could not be deleted; the next run tries again.")
+        failed = []
+        if report.failed:
+            failed.append(f"{many(report.failed, 'guest')} could not be deleted")
+        if report.swept.failed:
+            failed.append(f"{many(report.swept.failed, 'fault')} in sweeping expired rows")
+        if failed:
+            raise CommandError(f"{', '.join(failed)}; the next run tries again.")
 
     def _run(self, options: dict[str, Any]) -> PurgeReport:
         stale, ahead = self._stale(options), options["warn_before"]
