@@ -66,9 +66,16 @@ def upgrade_selected(
     return page(modeladmin, request, "upgrade", {**context, "queryset": [guest]})
 
 
+def once_each(users: QuerySet[Any]) -> QuerySet[Any]:
+    """Return the same users; in a project's list that joins, some may stand more than once."""
+    manager: Any = users.model._base_manager
+    found: QuerySet[Any] = manager.using(users.db).filter(pk__in=users.order_by().values("pk"))
+    return found
+
+
 def one_guest(modeladmin: Any, request: HttpRequest, queryset: QuerySet[Any]) -> Any | None:
     """Return the guest who alone was selected, or tell that there is not one."""
-    selected = list(queryset[:2])
+    selected = list(once_each(queryset)[:2])
     if len(selected) != 1 or not selected[0].is_guest:
         modeladmin.message_user(request, gettext("Select one guest."), messages.ERROR)
         return None
@@ -80,6 +87,7 @@ def purge_selected(
     modeladmin: Any, request: HttpRequest, queryset: QuerySet[Any]
 ) -> HttpResponse | None:
     """Show all that goes with the guests, and then delete them."""
+    queryset = once_each(queryset)
     guests = list(queryset.filter(is_guest=True)[: MOST + 1])
     if not guests or len(guests) > MOST:
         message = gettext("Select 1 to %(most)d guests; for more there is purge_anonymous.")

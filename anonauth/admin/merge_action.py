@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -14,24 +15,29 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from anonauth.admin.actions import one_guest, page
+from anonauth.admin.actions import once_each, one_guest, page
 from anonauth.exceptions import AnonauthError
 from anonauth.flows.merge import merge, preview_merge
 from anonauth.flows.vouch import METHOD
 
 
 class AccountForm(forms.Form):
-    """The account into which a guest is merged, by its key, its name or its address."""
+    """The account into which a guest is merged, by its key, its name or its address.
+
+    Args:
+        data: what was sent.
+        named: returns the accounts that a text names; two at most.
+    """
 
     account = forms.CharField(label=_("Account"), max_length=320)
 
-    def __init__(self, data: QueryDict | None, *, users: QuerySet[Any]) -> None:
+    def __init__(self, data: QueryDict | None, *, named: Callable[[str], list[Any]]) -> None:
         super().__init__(data)
-        self.users = users
+        self._named = named
 
     def clean_account(self) -> Any:
         """Return the one permanent user whom this names."""
-        found = accounts_named(self.cleaned_data["account"], self.users)
+        found = self._named(self.cleaned_data["account"])
         if len(found) != 1:
             raise forms.ValidationError(
                 gettext("More than one account has this; type its id.")
@@ -50,7 +56,7 @@ def accounts_named(text: str, users: QuerySet[Any]) -> list[Any]:
         None,
     ):
         wanted |= Q(**{f"{email}__iexact": text})
-    accounts = users.filter(is_guest=False)
+    accounts = once_each(users).filter(is_guest=False)
     with suppress(ValidationError, ValueError, OverflowError):
         # A key is one account's, whoever else is called like that.
         if found := list(accounts.filter(pk=model._meta.pk.to_python(text))):
@@ -66,20 +72,19 @@ def merge_selected(
     guest = one_guest(modeladmin, request, queryset)
     if guest is None:
         return None
-    # An account is one of those that this member of the staff sees in the list of users.
-    accounts = modeladmin.admin_site._registry.get(get_user_model(), modeladmin)
-    form = AccountForm(
-        request.POST if "account" in request.POST else None, users=accounts.get_queryset(request)
-    )
+    if not modeladmin.has_delete_permission(request, guest):
+        raise PermissionDenied
+    users = modeladmin.admin_site._registry.get(get_user_model(), modeladmin)
+
+    def named(text: str) -> list[Any]:
+        # Whom this member of the staff cannot change in the list of users does not exist for it: it may not know.
+        accounts = accounts_named(text, users.get_queryset(request))
+        return [one for one in accounts if users.has_change_permission(request, one)]
+
+    form = AccountForm(request.POST if "account" in request.POST else None, named=named)
     report = account = None
     if form.is_valid():
         account = form.cleaned_data["account"]
-        # The guest's row goes, and the account's data grow.
-        if not (
-            modeladmin.has_delete_permission(request, guest)
-            and accounts.has_change_permission(request, account)
-        ):
-            raise PermissionDenied
         try:
             report = preview_merge(guest=guest, into=account)
             # Only what was shown: the account can be typed anew on the page that asks.

@@ -7,12 +7,16 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.contrib.messages.storage.fallback import FallbackStorage
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.test import Client
+from django.test import Client, RequestFactory
 
+from anonauth.admin.merge_action import merge_selected
 from anonauth.models import DailyTally, MergeRecord
 from tests.admin.conftest import USERS, StaffMaker, act, said
+from tests.testapp.admin import UserAdmin
 from tests.testapp.models import Note
 
 pytestmark = pytest.mark.django_db
@@ -144,6 +148,74 @@ def test_an_account_that_staff_does_not_see_does_not_exist_for_it(
 
     assert "There is no such account." in page.content.decode()
     assert is_there(guest)
+
+
+def test_an_account_that_staff_may_not_change_does_not_exist_for_it_either(
+    staff: StaffMaker, guest: Any, ann: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def of_others(request: HttpRequest, obj: Any = None) -> bool:
+        return obj is None or obj.username != "ann"
+
+    monkeypatch.setattr(admin.site._registry[User], "has_change_permission", of_others)
+    client = staff("change_user", "delete_user")
+
+    page = act(client, "merge_selected", guest, account="ann", previewed=str(ann.pk))
+
+    assert "There is no such account." in page.content.decode()
+    assert is_there(guest)
+
+
+def test_a_guest_whom_staff_may_not_delete_is_not_merged(
+    staff: StaffMaker, guest: Any, ann: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_of_all(request: HttpRequest, obj: Any = None) -> bool:
+        return obj is None
+
+    monkeypatch.setattr(admin.site._registry[User], "has_delete_permission", none_of_all)
+    client = staff("change_user", "delete_user")
+
+    page = act(client, "merge_selected", guest, account="ann", previewed=str(ann.pk))
+
+    assert page.status_code == 403
+    assert is_there(guest)
+
+
+@pytest.mark.parametrize("named", ["ann", "key"])
+def test_an_account_that_the_list_has_twice_is_one(
+    named: str, boss: Client, guest: Any, ann: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = admin.site._registry[User].get_queryset
+    groups = [Group.objects.create(name=name) for name in ("north", "south")]
+    for user in (ann, guest):
+        user.groups.set(groups)
+
+    def of_groups(request: HttpRequest) -> QuerySet[Any]:
+        return original(request).filter(groups__in=groups)
+
+    monkeypatch.setattr(admin.site._registry[User], "get_queryset", of_groups)
+    account = str(ann.pk) if named == "key" else named
+
+    page = act(boss, "merge_selected", guest, account=account, previewed=str(ann.pk))
+
+    assert said(page) == ["The guest was merged into ann."]
+    assert not is_there(guest)
+
+
+class GuestsAdmin(UserAdmin):
+    """Lists guests alone, as a project may do with a proxy of its model."""
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).filter(is_guest=True)
+
+
+def test_the_accounts_are_those_of_the_users_own_list(guest: Any, ann: Any) -> None:
+    request: Any = RequestFactory().post(USERS, {"account": "ann", "previewed": str(ann.pk)})
+    request.user, request.session = User.objects.create_superuser("boss"), {}
+    request._messages = FallbackStorage(request)
+
+    merge_selected(GuestsAdmin(User, admin.site), request, User.objects.filter(pk=guest.pk))
+
+    assert not is_there(guest)
 
 
 def test_the_list_of_merges_can_be_read_only_and_says_what_moved(
