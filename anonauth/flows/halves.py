@@ -28,7 +28,7 @@ class InHalves(Generic[Report]):
     """Batches of which a part that fails is tried again in halves, down to the single keys that make it fail.
 
     Args:
-        using: the alias of the database; a connection that is lost is closed.
+        using: the alias of the database; when its connection is lost, what is left of a batch is given up.
         act: does it for some keys, in a transaction of its own, and returns what it did.
         report: makes a report of what was not done: of ``protected`` keys, or of ``failed`` ones and the ``errors``.
     """
@@ -51,10 +51,7 @@ class InHalves(Generic[Report]):
     def after(self, error: Exception, keys: list[Any]) -> Report:
         """Do it for these keys, with which it has just failed together."""
         logger.debug("A batch of %s failed", len(keys), exc_info=error)
-        connection = connections[self.using]
-        gone = isinstance(error, DatabaseError | InterfaceError) and not connection.is_usable()
-        if gone:
-            connection.close()
+        gone = isinstance(error, DatabaseError | InterfaceError) and self._is_lost()
         if len(keys) == 1 and isinstance(error, IntegrityError):
             self._vain = 0
             return self._report(protected=1)
@@ -63,6 +60,11 @@ class InHalves(Generic[Report]):
             return self._report(failed=len(keys), errors=Counter({shown(error): len(keys)}))
         middle = len(keys) // 2
         return self.run(keys[:middle]) + self.run(keys[middle:])
+
+    def _is_lost(self) -> bool:
+        # Where even the rollback failed, Django has closed it; the next batch opens another.
+        connection = connections[self.using]
+        return connection.connection is None or not connection.is_usable()
 
 
 def shown(error: Exception) -> str:

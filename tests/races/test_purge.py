@@ -307,6 +307,33 @@ def test_a_row_that_somebody_holds_delays_its_guest_and_nobody_else() -> None:
     assert run().guests == 1
 
 
+def test_a_connection_that_is_lost_costs_a_batch_and_the_run_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for n in range(3):
+        guest(f"guest-{n}")
+    original = StaleGuests.held
+    ended: list[int] = []
+
+    def end(backend: int) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s, 10000)", [backend])
+
+    def losing(self: StaleGuests, keys: Any) -> Any:
+        if not ended:
+            ended.append(connection.connection.info.backend_pid)
+            with elsewhere(lambda: end(ended[0])):
+                pass
+        return original(self, keys)
+
+    monkeypatch.setattr(StaleGuests, "held", losing)
+    report = run(batch_size=1)
+
+    assert (report.guests, report.failed) == (2, 1)
+    assert "OperationalError" in str(report.errors)
+    assert run().guests == 1
+
+
 def test_others_wait_as_long_as_before_when_a_run_is_over() -> None:
     guests(2)
     with connection.cursor() as cursor:
