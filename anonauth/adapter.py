@@ -218,3 +218,14 @@ def refuse_impersonation(request: HttpRequest) -> None:
     """
     if get_adapter().is_impersonated(request):
         raise Impersonated
+
+
+def purgeable(guests: QuerySet[Any]) -> QuerySet[Any]:
+    """Return those of some guests whom the project lets go, once each; the same queryset where it holds nobody.
+
+    An adapter's ``can_purge()`` may join, or answer with others than it was asked about.
+    """
+    adapter = get_adapter()
+    if type(adapter).can_purge is Adapter.can_purge:
+        return guests
+    return guests.filter(pk__in=adapter.can_purge(guests).order_by().values("pk"))

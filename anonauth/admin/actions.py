@@ -14,7 +14,7 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from anonauth.adapter import get_adapter
+from anonauth.adapter import purgeable
 from anonauth.exceptions import AnonauthError, InvalidInput, NotAnonymous, ProtectedData
 from anonauth.flows.purge import purge_guest
 from anonauth.flows.vouch import vouch_for_address
@@ -96,7 +96,7 @@ def purge_selected(
     if not all(modeladmin.has_delete_permission(request, guest) for guest in guests):
         raise PermissionDenied
     rows = modeladmin.model._base_manager.filter(pk__in=[guest.pk for guest in guests])
-    free = set(get_adapter().can_purge(rows).values_list("pk", flat=True))
+    free = set(purgeable(rows).values_list("pk", flat=True))
     going = [guest for guest in guests if guest.pk in free]
     objects, numbers, lacking, protected = modeladmin.get_deleted_objects(going, request)
     if "post" in request.POST:

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from anonauth.adapter import get_adapter
+from anonauth.adapter import purgeable
 from anonauth.models import Watermark
 from anonauth.registry import as_service
 from anonauth.signals import guest_expiring
@@ -78,9 +78,7 @@ def count_expiring(*, database: str, older_than: timedelta, ahead: timedelta) ->
 def _guests(database: str, after: datetime, upto: datetime) -> QuerySet[Any]:
     users = get_user_model()._base_manager.using(database)
     guests = users.filter(is_guest=True, last_seen_at__gt=after, last_seen_at__lte=upto)
-    # Once, however often the adapter's joins find him.
-    free = get_adapter().can_purge(guests).order_by().values("pk")
-    return guests.filter(pk__in=free).order_by("last_seen_at", "pk")
+    return purgeable(guests).order_by("last_seen_at", "pk")
 
 
 def _send(guests: list[Any], older_than: timedelta) -> None:

@@ -13,7 +13,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
-from anonauth.adapter import Adapter, get_adapter
+from anonauth.adapter import purgeable
 from anonauth.deletion.keys import Keys, among
 from anonauth.flows.erase import rows_of
 from anonauth.models import PendingUpgrade
@@ -58,11 +58,7 @@ class StaleGuests:
         rows = self.all()
         for hold in self._holds():
             rows = rows.filter(~Exists(hold.filter(user_id=OuterRef("pk"))))
-        adapter = get_adapter()
-        if type(adapter).can_purge is not Adapter.can_purge:
-            # Once each, however often the adapter's joins find him.
-            rows = adapter.can_purge(rows).order_by().values("pk").distinct()
-        return rows.count()
+        return purgeable(rows).count()
 
     def held(self, keys: Keys) -> set[Any]:
         """Return the keys of those of some stale guests whom something holds.
@@ -75,13 +71,10 @@ class StaleGuests:
             if mine:
                 # The keys as the users have them: a reference may spell one in another way that is equal.
                 held.update(rows_of(mine, self.database).values_list("pk", flat=True))
-        adapter = get_adapter()
-        if type(adapter).can_purge is not Adapter.can_purge:
-            key = get_user_model()._meta.pk
-            for part in keys.chunks(self.database, [key, key]):
-                free = adapter.can_purge(rows_of(part, self.database)).order_by()
-                # It may answer with other guests than it was asked about.
-                free = free.filter(among([key.attname], part))
+        key = get_user_model()._meta.pk
+        for part in keys.chunks(self.database, [key, key]):
+            rows = rows_of(part, self.database)
+            if (free := purgeable(rows)) is not rows:
                 held.update(set(part).difference(free.values_list("pk", flat=True)))
         return held
 
