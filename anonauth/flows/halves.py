@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, Generic, Protocol, Self, TypeVar
+from dataclasses import dataclass, field, fields
+from typing import Any, Generic, Self, TypeVar
 
 from django.db import DatabaseError, IntegrityError, InterfaceError, connections
 
@@ -15,13 +16,29 @@ logger = logging.getLogger("anonauth")
 MAX_ATTEMPTS = 64
 
 
-class Summable(Protocol):
-    """What a batch has done, so that it can be put together from parts."""
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What has become of some keys, or in a dry run would; batches add up."""
 
-    def __add__(self, other: Self, /) -> Self: ...
+    #: Rows deleted by the label of their model.
+    rows: Counter[str] = field(default_factory=Counter)
+    #: Keys left because of PROTECT, RESTRICT or a constraint.
+    protected: int = 0
+    #: Keys left because something went wrong.
+    failed: int = 0
+    #: What went wrong, with how many keys.
+    errors: Counter[str] = field(default_factory=Counter)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON can have it."""
+        return {one.name: _plain(getattr(self, one.name)) for one in fields(self)}
+
+    def __add__(self, other: Self) -> Self:
+        names = [one.name for one in fields(self)]
+        return type(self)(*(getattr(self, name) + getattr(other, name) for name in names))
 
 
-Report = TypeVar("Report", bound=Summable)
+Report = TypeVar("Report", bound=Outcome)
 
 
 class InHalves(Generic[Report]):
@@ -30,11 +47,11 @@ class InHalves(Generic[Report]):
     Args:
         using: the alias of the database; when its connection is lost, what is left of a batch is given up.
         act: does it for some keys, in a transaction of its own, and returns what it did.
-        report: makes a report of what was not done: of ``protected`` keys, or of ``failed`` ones and the ``errors``.
+        report: the class of what it returns, to tell of the keys with which it was not done.
     """
 
     def __init__(
-        self, using: str, act: Callable[[list[Any]], Report], report: Callable[..., Report]
+        self, using: str, act: Callable[[list[Any]], Report], report: type[Report]
     ) -> None:
         self.using, self._act, self._report = using, act, report
         self._vain = 0
@@ -65,6 +82,12 @@ class InHalves(Generic[Report]):
         # Where even the rollback failed, Django has closed it; the next batch opens another.
         connection = connections[self.using]
         return connection.connection is None or not connection.is_usable()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Outcome):
+        return value.as_dict()
+    return dict(value) if isinstance(value, Counter) else value
 
 
 def shown(error: Exception) -> str:

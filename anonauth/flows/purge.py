@@ -15,7 +15,7 @@ from anonauth.adapter import purgeable
 from anonauth.deletion.keys import Keys, most_keys
 from anonauth.exceptions import NotAnonymous, ProtectedData
 from anonauth.flows.erase import erase, plan_around, rows_of
-from anonauth.flows.halves import InHalves
+from anonauth.flows.halves import InHalves, Outcome
 from anonauth.flows.stale import Candidate, StaleGuests
 from anonauth.flows.sweep import Swept, count_expired_of
 from anonauth.models import day_of, user_database
@@ -38,43 +38,17 @@ class TooManyStale(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class PurgeReport:
-    """What a run, or a batch of one, has done; in a dry run, what it would do."""
+class PurgeReport(Outcome):
+    """What a run, or a batch of one, has done with guests; in a dry run, what it would do."""
 
-    #: Guests deleted.
+    #: Guests deleted; among ``rows`` they are counted as well.
     guests: int = 0
-    #: Guests left because of PROTECT, RESTRICT or a constraint.
-    protected: int = 0
     #: Guests left because of a pending upgrade, a social upgrade under way, or ``Adapter.can_purge()``.
     held: int = 0
-    #: Guests left because something went wrong.
-    failed: int = 0
-    #: Rows deleted by the label of their model, the guests' own included.
-    rows: Counter[str] = field(default_factory=Counter)
     #: Rows that would stay without their guest (SET_NULL and the like); only in a dry run.
     changed: Counter[str] = field(default_factory=Counter)
-    #: What went wrong, with how many guests.
-    errors: Counter[str] = field(default_factory=Counter)
     #: What had expired.
     swept: Swept = field(default_factory=Swept)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the report as JSON can have it."""
-        numbers = {name: getattr(self, name) for name in ("guests", "protected", "held", "failed")}
-        tables = {name: dict(getattr(self, name)) for name in ("rows", "changed", "errors")}
-        return {**numbers, **tables, "swept": self.swept.as_dict()}
-
-    def __add__(self, other: PurgeReport) -> PurgeReport:
-        return PurgeReport(
-            self.guests + other.guests,
-            self.protected + other.protected,
-            self.held + other.held,
-            self.failed + other.failed,
-            self.rows + other.rows,
-            self.changed + other.changed,
-            self.errors + other.errors,
-            self.swept + other.swept,
-        )
 
 
 def purge_guest(*, user_id: Any) -> bool:
@@ -196,12 +170,15 @@ class _Batch:
         guests = {one.key: one.day for one in page if not held or one.key not in held}
         if not self.dry_run:
             erased = erase(guests, database=self.database, keys=None if held else keys)
-            return PurgeReport(erased.guests, len(erased.spared), len(held), rows=erased.rows)
+            return PurgeReport(
+                erased.rows, len(erased.spared), guests=erased.guests, held=len(held)
+            )
         plan, going, spared = plan_around(guests, database=self.database, unseen=True)
         rows, changed = plan.count()
         before = count_expired_of(Keys(going), database=self.database)
-        rows, changed = rows - before, changed - before
-        return PurgeReport(len(going), len(spared), len(held), rows=rows, changed=changed)
+        return PurgeReport(
+            rows - before, len(spared), guests=len(going), held=len(held), changed=changed - before
+        )
 
     def _limit_waiting(self) -> None:
         connection = connections[self.database]

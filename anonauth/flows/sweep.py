@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
@@ -17,7 +16,7 @@ from django.utils import timezone
 from anonauth.conf import get_settings
 from anonauth.deletion import delete_rows
 from anonauth.deletion.keys import Keys, among
-from anonauth.flows.halves import InHalves, shown
+from anonauth.flows.halves import InHalves, Outcome, shown
 from anonauth.models import MergeRecord, PendingUpgrade, SignInKey
 from anonauth.registry import as_service, expired_rows
 
@@ -27,35 +26,10 @@ logger = logging.getLogger("anonauth")
 MAX_FAILED = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Swept:
-    """What has become of expired rows; where they were only counted, what would become of them."""
+class Swept(Outcome):
+    """What has become of expired rows; a table that could not be read counts as one that failed."""
 
-    #: Rows deleted by the label of their model.
-    rows: Counter[str] = field(default_factory=Counter)
-    #: Rows left because of PROTECT, RESTRICT or a constraint.
-    protected: int = 0
-    #: Rows left because something went wrong; a table that could not be read counts as one.
-    failed: int = 0
-    #: What went wrong, how often.
-    errors: Counter[str] = field(default_factory=Counter)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON can have it."""
-        return {
-            "rows": dict(self.rows),
-            "protected": self.protected,
-            "failed": self.failed,
-            "errors": dict(self.errors),
-        }
-
-    def __add__(self, other: Swept) -> Swept:
-        return Swept(
-            self.rows + other.rows,
-            self.protected + other.protected,
-            self.failed + other.failed,
-            self.errors + other.errors,
-        )
+    __slots__ = ()
 
 
 def sweep(*, database: str, batch_size: int = 1000) -> Swept:
@@ -65,18 +39,12 @@ def sweep(*, database: str, batch_size: int = 1000) -> Swept:
         database: the alias of the users; sessions are swept where they are.
         batch_size: the most rows deleted in one transaction.
     """
-    swept = Swept()
-    for found in _each_table(database, lambda rows: _in_batches(rows, batch_size)):
-        swept += found
-    return swept
+    return sum(_each_table(database, lambda rows: _in_batches(rows, batch_size)), Swept())
 
 
 def count_expired(*, database: str) -> Swept:
     """Return what :func:`sweep` would find now; reads only, and does not look for what forbids it."""
-    swept = Swept()
-    for found in _each_table(database, lambda rows: [_counted(rows)]):
-        swept += found
-    return swept
+    return sum(_each_table(database, lambda rows: [_counted(rows)]), Swept())
 
 
 def count_expired_of(keys: Keys, *, database: str) -> Counter[str]:
@@ -86,7 +54,7 @@ def count_expired_of(keys: Keys, *, database: str) -> Counter[str]:
         if any(field.attname == "user_id" for field in rows.model._meta.concrete_fields):
             yield _counted(rows.filter(among(["user_id"], keys)))
 
-    return sum((found.rows for found in _each_table(database, count)), Counter())
+    return sum(_each_table(database, count), Swept()).rows
 
 
 def session_model() -> Any | None:
