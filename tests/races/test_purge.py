@@ -70,6 +70,13 @@ def start_proof(user: Any) -> None:
     pending.start(user, send=lambda: None, rules=RULES, **facts)
 
 
+def make_pending(user: Any) -> None:
+    expires_at = timezone.now() + timedelta(minutes=5)
+    PendingUpgrade.objects.create(
+        user=user, method="email", target="a@b.c", code_hash="x", expires_at=expires_at
+    )
+
+
 RETURNS: dict[str, Callable[[Any], Any]] = {
     "upgrades": lambda user: upgrade(user, method="email"),
     "returns": lambda user: touch(user, interval=timedelta(hours=1)),
@@ -132,11 +139,7 @@ def test_who_is_coming_back_is_passed_over_without_waiting(what: str) -> None:
             with transaction.atomic():
                 if what == "starts to prove an address":
                     # pending.start() commits before it sends; its lock is the same one.
-                    pending.lock_guest(user)
-                    PendingUpgrade.objects.create(
-                        user=user, method="email", target="a@b.c", code_hash="x",
-                        expires_at=timezone.now() + timedelta(minutes=5),
-                    )  # fmt: skip
+                    make_pending(pending.lock_guest(user))
                 else:
                     RETURNS[what](user)
                 inside.set()
@@ -189,37 +192,43 @@ def test_who_comes_back_too_late_waits_for_the_batch_and_finds_himself_gone(
     assert not PendingUpgrade.objects.exists()
 
 
-def test_a_proof_that_begins_between_the_statement_and_its_lock_spares_the_guest(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    # It locks the guest's row and leaves no trace on it: only a statement that begins after our lock sees it.
-    stale = guest()
+def run_while_he_holds_his_row(
+    user: Any, act: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
+) -> PurgeReport:
+    """Let the statement that chooses guests wait for the row of one who acts under its lock; return the report."""
     inside, finish = threading.Event(), threading.Event()
 
-    def proving() -> None:
+    def hold() -> None:
         try:
             with transaction.atomic():
-                row = pending.lock_guest(stale)
+                row = pending.lock_guest(user)
                 inside.set()
                 wait_for_blocked_backends()
-                PendingUpgrade.objects.create(
-                    user=row, method="email", target="a@b.c", code_hash="x",
-                    expires_at=timezone.now() + timedelta(minutes=5),
-                )  # fmt: skip
-        finally:
+                act(row)
             finish.set()
+        finally:
             connections.close_all()
 
     # As where rows cannot be skipped: the statement has chosen him, and waits for the lock.
     monkeypatch.setattr(connection.features, "has_select_for_update_skip_locked", False)
     monkeypatch.setattr(purge_flow, "LOCK_TIMEOUT", timedelta(seconds=30))
-    thread = threading.Thread(target=proving)
+    thread = threading.Thread(target=hold)
     thread.start()
     assert inside.wait(30)
     report = run()
     thread.join()
-
     assert finish.is_set()
+    return report
+
+
+def test_a_proof_that_begins_between_the_statement_and_its_lock_spares_the_guest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # It locks the guest's row and leaves no trace on it: only a statement that begins after our lock sees it.
+    stale = guest()
+
+    report = run_while_he_holds_his_row(stale, make_pending, monkeypatch)
+
     assert (report.guests, report.held, report.failed) == (0, 1, 0)
     assert PendingUpgrade.objects.get().user == stale
 
@@ -230,24 +239,8 @@ def test_who_comes_back_while_the_statement_waits_for_his_row_is_not_in_its_answ
 ) -> None:
     # The conditions hold of the row as it is once it is locked: they are not asked again.
     stale = guest()
-    inside = threading.Event()
 
-    def returning() -> None:
-        try:
-            with transaction.atomic():
-                RETURNS[what](stale)
-                inside.set()
-                wait_for_blocked_backends()
-        finally:
-            connections.close_all()
-
-    monkeypatch.setattr(connection.features, "has_select_for_update_skip_locked", False)
-    monkeypatch.setattr(purge_flow, "LOCK_TIMEOUT", timedelta(seconds=30))
-    thread = threading.Thread(target=returning)
-    thread.start()
-    assert inside.wait(30)
-    report = run()
-    thread.join()
+    report = run_while_he_holds_his_row(stale, RETURNS[what], monkeypatch)
 
     assert report == PurgeReport()
     assert User.objects.get() == stale
