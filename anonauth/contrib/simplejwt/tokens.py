@@ -32,16 +32,17 @@ VERSION_LENGTH = 24  # hexadecimal digits: 96 bits of an HMAC
 def set_claims(token: tokens.Token, user: Any) -> None:
     """Write what the row says now into a token, and what the project wants to say with it."""
     kept = {"exp", "iat", api_settings.USER_ID_CLAIM, api_settings.TOKEN_TYPE_CLAIM}
-    kept |= {api_settings.JTI_CLAIM, api_settings.REVOKE_TOKEN_CLAIM, PROJECT_CLAIM}
+    kept |= {api_settings.JTI_CLAIM, api_settings.REVOKE_TOKEN_CLAIM}
+    kept |= {ANONYMOUS_CLAIM, VERSION_CLAIM, PROJECT_CLAIM}
     # SECURITY: what the adapter said at another time and does not say now, e.g. of a right, must not stay.
     for name in set(token.payload.pop(PROJECT_CLAIM, ())) - kept:
         token.payload.pop(name, None)
     claims = {n: v for n, v in get_adapter().token_claims(user).items() if n not in kept}
-    token.payload.update(claims)
+    if claims:
+        token.payload.update(claims)
+        token[PROJECT_CLAIM] = list(claims)
     token[ANONYMOUS_CLAIM] = user.is_guest
     token[VERSION_CLAIM] = user.get_session_auth_hash()[:VERSION_LENGTH]
-    if names := [name for name in claims if name not in (ANONYMOUS_CLAIM, VERSION_CLAIM)]:
-        token[PROJECT_CLAIM] = names
 
 
 class _ClaimedToken(tokens.Token):
