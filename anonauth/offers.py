@@ -6,7 +6,6 @@ the account. Nothing that a client sends can name the guest.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -27,7 +26,7 @@ def remember(session: Any, *, guest: Any, account: Any) -> None:
     session[KEY] = [str(guest.pk), str(account.pk), version_of(guest), now]
 
 
-def offered_guest(session: Any, *, account: Any, lifetime: timedelta) -> Any | None:
+def offered_guest(session: Any, *, account: Any) -> Any | None:
     """Return the guest who can be merged into the account of a session, or None.
 
     If his row is gone, he may have been merged by a request whose answer got lost: then the trace of him is returned
@@ -36,16 +35,13 @@ def offered_guest(session: Any, *, account: Any, lifetime: timedelta) -> Any | N
     Args:
         session: of the request at hand, or None.
         account: the user whose session it is.
-        lifetime: how long after the login the guest is remembered.
     """
     offer = None if session is None else session.get(KEY)
     if offer is None:
         return None
     guest_id, account_id, version, since = offer
-    if (
-        account_id != str(account.pk)
-        or since + lifetime.total_seconds() < timezone.now().timestamp()
-    ):
+    ends = since + get_settings().merge_offer_lifetime.total_seconds()
+    if account_id != str(account.pk) or ends < timezone.now().timestamp():
         return None
     guest = find_user(guest_id)
     if guest is None:
@@ -63,7 +59,7 @@ def forget(session: Any) -> None:
 
 def waiting_guest(session: Any, *, account: Any) -> Any | None:
     """Return the guest who waits in the session of an account to be merged, or None; a trace of one waits no more."""
-    guest = offered_guest(session, account=account, lifetime=get_settings().merge_offer_lifetime)
+    guest = offered_guest(session, account=account)
     return None if guest is None or is_trace(guest) else guest
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -13,9 +13,11 @@ from django.utils import timezone
 from anonauth.models import is_trace
 from anonauth.offers import KEY, forget, offered_guest, remember
 
+if TYPE_CHECKING:
+    from pytest_django import Settings
+
 pytestmark = pytest.mark.django_db
 User = get_user_model()
-HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
@@ -40,28 +42,33 @@ def session(guest: Any, account: Any) -> Any:
 def test_the_session_of_the_account_remembers_the_guest(
     session: Any, guest: Any, account: Any
 ) -> None:
-    assert offered_guest(session, account=account, lifetime=HOUR) == guest
+    assert offered_guest(session, account=account) == guest
 
 
 def test_a_session_that_is_none_or_remembers_nobody_has_no_offer(account: Any) -> None:
     sessions: list[Any] = [None, {}, SessionStore()]
     for session in sessions:
-        assert offered_guest(session, account=account, lifetime=HOUR) is None
+        assert offered_guest(session, account=account) is None
 
 
 def test_another_account_is_offered_nothing(session: Any) -> None:
     bob = User.objects.create_user("bob")
-    assert offered_guest(session, account=bob, lifetime=HOUR) is None
+    assert offered_guest(session, account=bob) is None
 
 
 def test_an_offer_is_good_for_its_time(
-    session: Any, guest: Any, account: Any, monkeypatch: pytest.MonkeyPatch
+    session: Any,
+    guest: Any,
+    account: Any,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    settings.ANONAUTH_MERGE_OFFER_LIFETIME = timedelta(hours=1)
     now = timezone.now()
     for seconds, expected in ((3590, guest), (3602, None)):
         later = now + timedelta(seconds=seconds)
         monkeypatch.setattr("anonauth.offers.timezone.now", lambda at=later: at)
-        assert offered_guest(session, account=account, lifetime=HOUR) == expected
+        assert offered_guest(session, account=account) == expected
 
 
 @pytest.mark.parametrize(
@@ -72,7 +79,7 @@ def test_a_guest_who_changed_since_is_not_offered(
     session: Any, guest: Any, account: Any, change: dict[str, Any]
 ) -> None:
     User.objects.filter(pk=guest.pk).update(**change)
-    assert offered_guest(session, account=account, lifetime=HOUR) is None
+    assert offered_guest(session, account=account) is None
 
 
 def test_of_a_guest_who_is_gone_only_the_key_is_left(
@@ -81,7 +88,7 @@ def test_of_a_guest_who_is_gone_only_the_key_is_left(
     key = guest.pk
     guest.delete()
 
-    found = offered_guest(session, account=account, lifetime=HOUR)
+    found = offered_guest(session, account=account)
 
     assert found is not None
     assert (found.pk, is_trace(found)) == (key, True)

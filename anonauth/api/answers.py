@@ -10,7 +10,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from anonauth.adapter import get_adapter
-from anonauth.conf import get_settings
 from anonauth.credentials import Credentials, allowed_credentials
 from anonauth.models import is_permanent
 from anonauth.offers import offered_guest
@@ -34,8 +33,7 @@ def offered(request: Request) -> Any | None:
     for kind in allowed_credentials().values():
         if type(by) is import_string(kind.authentication_class):
             session = kind.session_of(request._request, user)
-            lifetime = get_settings().merge_offer_lifetime
-            return offered_guest(session, account=user, lifetime=lifetime)
+            return offered_guest(session, account=user)
     return None  # a project's own authentication class
 
 
