@@ -79,7 +79,7 @@ class ProbeHandler(BaseHandler):
             pass
         except Blocked as blocked:
             found = Outcome(Seen.UNCLEAR, f"a guard tried to use {blocked}")
-        except Exception as error:
+        except Exception as error:  # of the project's code; the finding names it
             found = _failed(error)
         if place.visited:
             return Outcome(Seen.REACHED)

@@ -60,7 +60,9 @@ class InHalves(Generic[Report]):
         """Do it for these keys."""
         try:
             done = self._act(keys)
-        except Exception as error:
+        except (
+            Exception
+        ) as error:  # of a receiver or an adapter, as of the database; the report names it
             return self.after(error, keys)
         self._vain = 0
         return done

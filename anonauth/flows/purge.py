@@ -154,7 +154,9 @@ class _Batch:
                     return PurgeReport()
                 self.last = page[-1]
                 return self._delete(page)
-        except Exception as error:
+        except (
+            Exception
+        ) as error:  # of a receiver or an adapter, as of the database; the report names it
             if not page:
                 raise
             return self._halves.after(error, [one.key for one in page])

@@ -72,7 +72,7 @@ def offer(request: HttpRequest, *, guest: Any, account: Any, at_once: bool) -> N
         tell(request, "merged", report=report)
     except AnonauthError as error:
         refuse(error.code, request)
-    except Exception:
+    except Exception:  # of a rule of the project; see above
         logger.exception("A guest could not be merged after a login; he will be asked.")
 
 
@@ -86,7 +86,7 @@ def ask(request: HttpRequest, account: Any, answer: HttpResponse) -> HttpRespons
         return answer
     try:
         has_something = not preview_merge(guest=guest, into=account).is_empty
-    except Exception:
+    except Exception:  # of a rule of the project; the login itself went well
         logger.exception(
             "It could not be found out what a guest has to be merged; he will be asked later."
         )
